@@ -1,0 +1,73 @@
+package tenant
+
+import (
+	"encoding/base64"
+	"fmt"
+
+	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
+	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// ClaimArgs describe a persistent volume claim.
+type ClaimArgs struct {
+	// Size is the storage requested (Kubernetes quantity). REQUIRED.
+	Size string
+	// Class is the StorageClass. REQUIRED.
+	Class string
+	// AccessMode. Default: ReadWriteOnce.
+	AccessMode string
+	// Protect refuses the deletion of the claim.
+	Protect bool
+}
+
+// NewClaim declares a claim of this name in the tenant. It is not waited for: with local-path a volume is made for the
+// first pod that mounts it.
+//
+// A change that would need another claim (its class or access mode) is refused: the new claim is asked for before the
+// old one is deleted, and Kubernetes refuses two of one name.
+func (t *Tenant) NewClaim(ctx *pulumi.Context, name string, args *ClaimArgs, opts ...pulumi.ResourceOption) (*corev1.PersistentVolumeClaim, error) {
+	if args == nil || args.Size == "" || args.Class == "" {
+		return nil, fmt.Errorf("claim %s of tenant %s: size and class are required", name, t.name)
+	}
+	mode := args.AccessMode
+	if mode == "" {
+		mode = "ReadWriteOnce"
+	}
+	opts = append([]pulumi.ResourceOption{
+		pulumi.Parent(t), pulumi.Protect(args.Protect), pulumi.DeleteBeforeReplace(false),
+	}, opts...)
+	return corev1.NewPersistentVolumeClaim(ctx, t.name+"-"+name+"-claim", &corev1.PersistentVolumeClaimArgs{
+		Metadata: metav1.ObjectMetaArgs{
+			Name: pulumi.String(name), Namespace: t.Name,
+			Annotations: pulumi.StringMap{"pulumi.com/skipAwait": pulumi.String("true")},
+		},
+		Spec: corev1.PersistentVolumeClaimSpecArgs{
+			AccessModes:      pulumi.StringArray{pulumi.String(mode)},
+			StorageClassName: pulumi.String(args.Class),
+			Resources: corev1.VolumeResourceRequirementsArgs{
+				Requests: pulumi.StringMap{"storage": pulumi.String(args.Size)},
+			},
+		},
+	}, opts...)
+}
+
+// NewSecret declares an opaque Secret of this name in the tenant; every value is treated as secret.
+func (t *Tenant) NewSecret(ctx *pulumi.Context, name string, data map[string]pulumi.StringInput, opts ...pulumi.ResourceOption) (*corev1.Secret, error) {
+	if len(data) == 0 {
+		return nil, fmt.Errorf("secret %s of tenant %s has no data", name, t.name)
+	}
+	encoded := pulumi.StringMap{}
+	for key, value := range data {
+		// The data field, not stringData: a key that is no longer declared has to go.
+		encoded[key] = pulumi.ToSecret(value.ToStringOutput().ApplyT(func(v string) string {
+			return base64.StdEncoding.EncodeToString([]byte(v))
+		})).(pulumi.StringOutput)
+	}
+	opts = append([]pulumi.ResourceOption{pulumi.Parent(t)}, opts...)
+	return corev1.NewSecret(ctx, t.name+"-"+name+"-secret", &corev1.SecretArgs{
+		Metadata: metav1.ObjectMetaArgs{Name: pulumi.String(name), Namespace: t.Name},
+		Type:     pulumi.String("Opaque"),
+		Data:     encoded,
+	}, opts...)
+}
