@@ -13,15 +13,15 @@ import (
 // commandVersion is the version of pulumi-command whose rules are simulated.
 const commandVersion = "1.2.1"
 
-// command simulates pulumi-command: triggers replace, every other change runs update, or create again, in place. Its
+// commandRules simulates pulumi-command: triggers replace, every other change runs update, or create again, in place. Its
 // output is plain, as the real provider's is, unless the program declares it secret.
-type command struct {
+type commandRules struct {
 	hosts *hosts
 }
 
-func (c *command) configure(resource.PropertyMap) {}
+func (c *commandRules) configure(resource.PropertyMap) {}
 
-func (c *command) check(
+func (c *commandRules) check(
 	urn resource.URN, _, news resource.PropertyMap,
 ) (resource.PropertyMap, []plugin.CheckFailure) {
 	var failures []plugin.CheckFailure
@@ -35,15 +35,15 @@ func (c *command) check(
 	return news, failures
 }
 
-func (c *command) replaces(_ resource.URN, path string, _, _ resource.PropertyMap) bool {
+func (c *commandRules) replaces(_ resource.URN, path string, _, _ resource.PropertyMap) bool {
 	return path == "triggers" || strings.HasPrefix(path, "triggers[")
 }
 
-func (c *command) deleteFirst(resource.URN, resource.PropertyMap, resource.PropertyMap) bool {
+func (c *commandRules) deleteFirst(resource.URN, resource.PropertyMap, resource.PropertyMap) bool {
 	return false
 }
 
-func (c *command) create(
+func (c *commandRules) create(
 	urn resource.URN, inputs resource.PropertyMap, preview bool,
 ) (string, resource.PropertyMap, error) {
 	state, err := c.run(urn, inputs, "create", preview)
@@ -53,7 +53,7 @@ func (c *command) create(
 	return "cmd-" + urn.Name(), state, nil
 }
 
-func (c *command) update(
+func (c *commandRules) update(
 	urn resource.URN, _ string, _, inputs resource.PropertyMap, preview bool,
 ) (resource.PropertyMap, error) {
 	if text(inputs, "update") != "" {
@@ -62,7 +62,7 @@ func (c *command) update(
 	return c.run(urn, inputs, "create", preview)
 }
 
-func (c *command) remove(urn resource.URN, _ string, state resource.PropertyMap) error {
+func (c *commandRules) remove(urn resource.URN, _ string, state resource.PropertyMap) error {
 	if text(state, "delete") == "" {
 		return nil
 	}
@@ -70,7 +70,7 @@ func (c *command) remove(urn resource.URN, _ string, state resource.PropertyMap)
 	return err
 }
 
-func (c *command) run(
+func (c *commandRules) run(
 	urn resource.URN, inputs resource.PropertyMap, which resource.PropertyKey, preview bool,
 ) (resource.PropertyMap, error) {
 	state := inputs.Copy()

@@ -18,12 +18,12 @@ const kubernetesVersion = "4.30.0"
 
 const releaseType = "kubernetes:helm.sh/v3:Release"
 
-// kubernetes simulates pulumi-kubernetes in front of the simulated cluster.
-type kubernetes struct {
+// kubernetesRules simulates pulumi-kubernetes in front of the simulated cluster.
+type kubernetesRules struct {
 	cluster *cluster
 }
 
-func (k *kubernetes) configure(inputs resource.PropertyMap) {
+func (k *kubernetesRules) configure(inputs resource.PropertyMap) {
 	k.cluster.connect(
 		text(inputs, "kubeconfig"),
 		enabled(inputs, "enableSecretMutable"),
@@ -37,7 +37,7 @@ func enabled(inputs resource.PropertyMap, key resource.PropertyKey) bool {
 	return v.IsBool() && v.BoolValue() || v.IsString() && v.StringValue() == "true"
 }
 
-func (k *kubernetes) check(
+func (k *kubernetesRules) check(
 	urn resource.URN, olds, news resource.PropertyMap,
 ) (resource.PropertyMap, []plugin.CheckFailure) {
 	inputs := news.Copy()
@@ -132,7 +132,7 @@ func invalidLabel(metadata resource.PropertyMap) (string, string, bool) {
 	return "", "", false
 }
 
-func (k *kubernetes) replaces(urn resource.URN, path string, _, news resource.PropertyMap) bool {
+func (k *kubernetesRules) replaces(urn resource.URN, path string, _, news resource.PropertyMap) bool {
 	if string(urn.Type()) == releaseType {
 		return path == "name" || path == "namespace"
 	}
@@ -189,7 +189,7 @@ var immutable = map[string][]string{
 }
 
 // deleteFirst holds when the successor would have the very same name.
-func (k *kubernetes) deleteFirst(urn resource.URN, olds, news resource.PropertyMap) bool {
+func (k *kubernetesRules) deleteFirst(urn resource.URN, olds, news resource.PropertyMap) bool {
 	if string(urn.Type()) == releaseType {
 		return text(olds, "name") == text(news, "name") && text(olds, "namespace") == text(news, "namespace")
 	}
@@ -197,7 +197,7 @@ func (k *kubernetes) deleteFirst(urn resource.URN, olds, news resource.PropertyM
 		text(olds, "metadata", "namespace") == text(news, "metadata", "namespace")
 }
 
-func (k *kubernetes) create(
+func (k *kubernetesRules) create(
 	urn resource.URN, inputs resource.PropertyMap, preview bool,
 ) (string, resource.PropertyMap, error) {
 	if preview {
@@ -213,7 +213,7 @@ func (k *kubernetes) create(
 	return o.id(), k.observe(urn, inputs, nil, false), nil
 }
 
-func (k *kubernetes) update(
+func (k *kubernetesRules) update(
 	urn resource.URN, _ string, state, inputs resource.PropertyMap, preview bool,
 ) (resource.PropertyMap, error) {
 	if !preview {
@@ -224,12 +224,12 @@ func (k *kubernetes) update(
 	return k.observe(urn, inputs, state, preview), nil
 }
 
-func (k *kubernetes) remove(urn resource.URN, _ string, state resource.PropertyMap) error {
+func (k *kubernetesRules) remove(urn resource.URN, _ string, state resource.PropertyMap) error {
 	return k.cluster.drop(identify(urn, state), strings.HasSuffix(string(urn.Type()), "Patch"))
 }
 
 // observe is what the provider reports: the inputs, and what the cluster adds to them.
-func (k *kubernetes) observe(
+func (k *kubernetesRules) observe(
 	urn resource.URN, inputs, before resource.PropertyMap, preview bool,
 ) resource.PropertyMap {
 	state := inputs.Copy()

@@ -82,7 +82,13 @@ type provider struct {
 	latency time.Duration
 }
 
-var _ plugin.Provider = (*provider)(nil)
+var _ plugin.GrpcProvider = (*provider)(nil)
+
+// Attach is how the engine makes itself known to a provider that runs already.
+func (p *provider) Attach(string) error { return nil }
+
+// Close is called when the engine is done with the provider; the session ends it.
+func (p *provider) Close() error { return nil }
 
 func (p *provider) Handshake(
 	context.Context, plugin.ProviderHandshakeRequest,

@@ -16,26 +16,26 @@ import (
 // randomVersion is the version of pulumi-random whose rules are simulated.
 const randomVersion = "4.21.1"
 
-// random simulates pulumi-random: every input is part of the identity, so any change draws anew.
-type random struct{ journal *journal }
+// randomRules simulates pulumi-random: every input is part of the identity, so any change draws anew.
+type randomRules struct{ journal *journal }
 
-func (r *random) configure(resource.PropertyMap) {}
+func (r *randomRules) configure(resource.PropertyMap) {}
 
-func (r *random) check(
+func (r *randomRules) check(
 	_ resource.URN, _, news resource.PropertyMap,
 ) (resource.PropertyMap, []plugin.CheckFailure) {
 	return news, nil
 }
 
-func (r *random) replaces(resource.URN, string, resource.PropertyMap, resource.PropertyMap) bool {
+func (r *randomRules) replaces(resource.URN, string, resource.PropertyMap, resource.PropertyMap) bool {
 	return true
 }
 
-func (r *random) deleteFirst(resource.URN, resource.PropertyMap, resource.PropertyMap) bool {
+func (r *randomRules) deleteFirst(resource.URN, resource.PropertyMap, resource.PropertyMap) bool {
 	return false
 }
 
-func (r *random) create(
+func (r *randomRules) create(
 	urn resource.URN, inputs resource.PropertyMap, preview bool,
 ) (string, resource.PropertyMap, error) {
 	state := inputs.Copy()
@@ -93,13 +93,13 @@ func (r *random) create(
 	}
 }
 
-func (r *random) update(
+func (r *randomRules) update(
 	_ resource.URN, _ string, state, _ resource.PropertyMap, _ bool,
 ) (resource.PropertyMap, error) {
 	return state, nil
 }
 
-func (r *random) remove(resource.URN, string, resource.PropertyMap) error { return nil }
+func (r *randomRules) remove(resource.URN, string, resource.PropertyMap) error { return nil }
 
 func draw(n int) []byte {
 	drawn := make([]byte, n)

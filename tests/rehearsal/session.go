@@ -218,9 +218,9 @@ func (s *Session) environment() (map[string]string, error) {
 		name, version string
 		simulator     simulator
 	}{
-		{"kubernetes", kubernetesVersion, &kubernetes{cluster: s.cluster}},
-		{"command", commandVersion, &command{hosts: newHosts(s.journal, s.cluster, ca)}},
-		{"random", randomVersion, &random{journal: s.journal}},
+		{"kubernetes", kubernetesVersion, &kubernetesRules{cluster: s.cluster}},
+		{"command", commandVersion, &commandRules{hosts: newHosts(s.journal, s.cluster, ca)}},
+		{"random", randomVersion, &randomRules{journal: s.journal}},
 	}
 	attached := make([]string, 0, len(simulators))
 	for _, each := range simulators {
