@@ -52,7 +52,7 @@ func (d *deployment) application(ctx *pulumi.Context, name string, parent pulumi
 			},
 		},
 		OtherFields: map[string]any{"spec": spec},
-	}, pulumi.Parent(parent), pulumi.ResourceHooks(&pulumi.ResourceHookBinding{OnError: []*pulumi.ErrorHook{explain}}))
+	}, pulumi.Parent(parent), d.needs, pulumi.ResourceHooks(&pulumi.ResourceHookBinding{OnError: []*pulumi.ErrorHook{explain}}))
 	if err != nil {
 		return pulumi.StringOutput{}, err
 	}

@@ -58,6 +58,12 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if err != nil {
 		return nil, fmt.Errorf("chart %s: %w", name, err)
 	}
+	// What the component depends on, its child has to depend on as well: Pulumi does not hand it down.
+	options, err := pulumi.NewResourceOptions(opts...)
+	if err != nil {
+		return nil, err
+	}
+	d.needs = pulumi.DependsOn(options.DependsOn)
 	c := &Chart{Release: d.release, Version: d.source.version}
 	if err := ctx.RegisterComponentResource("homelab-ai:chart:Chart", name, c, opts...); err != nil {
 		return nil, err
@@ -80,6 +86,8 @@ type deployment struct {
 	release string
 	values  Values
 	timeout time.Duration
+	// needs are the dependencies given to New.
+	needs pulumi.ResourceOption
 }
 
 func (args *Args) prepare() (*deployment, error) {
@@ -139,7 +147,7 @@ func (d *deployment) helmRelease(ctx *pulumi.Context, name string, parent pulumi
 	if err != nil {
 		return pulumi.StringOutput{}, err
 	}
-	made, err := newRelease(ctx, name+"-release", args, pulumi.Parent(parent),
+	made, err := newRelease(ctx, name+"-release", args, pulumi.Parent(parent), d.needs,
 		pulumi.ResourceHooks(&pulumi.ResourceHookBinding{OnError: []*pulumi.ErrorHook{explain}}))
 	if err != nil {
 		return pulumi.StringOutput{}, err
