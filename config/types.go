@@ -11,8 +11,8 @@ type Config struct {
 
 	// Domain is the DNS suffix of every URL of the lab, such as gitlab.<domain>. REQUIRED.
 	Domain string `json:"domain"`
-	// Protect refuses the deletion of the cluster and of every data-bearing resource.
-	// Default: true on the stack named homelab, false elsewhere.
+	// Protect refuses the deletion of the cluster and of every data-bearing resource. REQUIRED, so that each stack
+	// says it aloud.
 	Protect *bool `json:"protect"`
 
 	Cluster  Cluster  `json:"cluster"`
@@ -257,6 +257,8 @@ type GitOps struct {
 	// Enabled delivers workloads as Argo CD Applications; else as Helm releases. It can't be changed on a stack
 	// that is up. Default: true.
 	Enabled *bool `json:"enabled"`
+	// Host is the name of Argo CD. Default: argocd.<domain>.
+	Host string `json:"host"`
 	// Repositories are further Git or Helm repositories that the user's own applications may come from. Default: none.
 	Repositories []string `json:"repositories"`
 	// SyncTimeout is how long an Application may take to become synced and healthy (Go duration). Default: 15m.
@@ -529,7 +531,7 @@ type HostPackages struct {
 	NVIDIAContainerToolkit HostPackage `json:"nvidia-container-toolkit"`
 }
 
-// HostPackage is one pinned package.
+// HostPackage is one pinned package of a third party's repository.
 type HostPackage struct {
 	// Version as the package manager spells it.
 	Version string `json:"version"`
