@@ -134,7 +134,7 @@ func (d *deployment) helmRelease(ctx *pulumi.Context, name string, parent pulumi
 	if d.source.oci() {
 		args.Chart = pulumi.String(d.source.repository + "/" + d.source.name)
 	} else {
-		args.RepositoryOpts = pulumi.ToOutput(&repositoryOpts{Repo: d.source.repository})
+		args.RepositoryOpts = pulumi.StringMap{"repo": pulumi.String(d.source.repository)}
 	}
 	if only, any := nulls(d.values); any {
 		text, err := yaml.Marshal(only)

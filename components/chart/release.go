@@ -31,11 +31,6 @@ func (releaseStatusOutput) ElementType() reflect.Type { return reflect.TypeFor[r
 
 func init() { pulumi.RegisterOutputType(releaseStatusOutput{}) }
 
-// repositoryOpts names the repository of a chart that is not referred to by an OCI address.
-type repositoryOpts struct {
-	Repo string `pulumi:"repo"`
-}
-
 type releaseInputs struct {
 	Atomic          bool                    `pulumi:"atomic"`
 	Chart           string                  `pulumi:"chart"`
@@ -45,7 +40,7 @@ type releaseInputs struct {
 	MaxHistory      int                     `pulumi:"maxHistory"`
 	Name            string                  `pulumi:"name"`
 	Namespace       string                  `pulumi:"namespace"`
-	RepositoryOpts  *repositoryOpts         `pulumi:"repositoryOpts"`
+	RepositoryOpts  map[string]string       `pulumi:"repositoryOpts"`
 	SkipCrds        bool                    `pulumi:"skipCrds"`
 	Timeout         int                     `pulumi:"timeout"`
 	ValueYamlFiles  []pulumi.AssetOrArchive `pulumi:"valueYamlFiles"`
@@ -71,8 +66,8 @@ type releaseArgs struct {
 	Name pulumi.StringInput
 	// Namespace of the release.
 	Namespace pulumi.StringInput
-	// RepositoryOpts name the repository; nil with an OCI address.
-	RepositoryOpts pulumi.Input
+	// RepositoryOpts holds the repository's URL as repo; nil with an OCI address.
+	RepositoryOpts pulumi.StringMapInput
 	// SkipCrds leaves out what the chart has in crds/.
 	SkipCrds pulumi.BoolInput
 	// Timeout in seconds for each Kubernetes operation.

@@ -1,0 +1,85 @@
+package chart
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestPendingReleaseIsNamed(t *testing.T) {
+	t.Parallel()
+	for _, failure := range []string{
+		"1 error occurred: another operation (install/upgrade/rollback) is in progress",
+		"INSTALLATION FAILED: cannot re-use a name that is still in use",
+	} {
+		message := pendingMessage("ollama/ollama", "staging", []string{failure, "older"})
+		assert.Contains(t, message, "Helm release ollama/ollama")
+		assert.Contains(t, message, "make recover STACK=staging")
+	}
+	assert.Empty(t, pendingMessage("a/b", "staging", []string{"timed out", pendingErrors[0]}), "only the newest error counts")
+	assert.Empty(t, pendingMessage("a/b", "staging", nil))
+}
+
+const unhealthy = `{"status": {
+  "sync": {"status": "OutOfSync"}, "health": {"status": "Degraded"},
+  "conditions": [{"type": "ComparisonError", "message": "chart not found"}],
+  "operationState": {"phase": "Failed", "message": "one or more objects failed to apply"},
+  "resources": [
+    {"kind": "Service", "name": "fine", "status": "Synced", "health": {"status": "Healthy"}},
+    {"kind": "ConfigMap", "name": "plain", "status": "Synced"},
+    {"kind": "Deployment", "name": "web", "status": "Synced", "health": {"status": "Degraded", "message": "crash loop"}},
+    {"kind": "Job", "name": "init", "status": "OutOfSync"}]}}`
+
+const unhealthyReport = `sync OutOfSync, health Degraded
+  condition ComparisonError: chart not found
+  operation Failed: one or more objects failed to apply
+  Deployment web: Synced, Degraded: crash loop
+  Job init: OutOfSync`
+
+func TestReport(t *testing.T) {
+	t.Parallel()
+	var app application
+	require.NoError(t, json.Unmarshal([]byte(unhealthy), &app))
+	assert.Equal(t, unhealthyReport, app.report())
+	assert.Equal(t, "sync Unknown, health Unknown", (&application{}).report(), "Argo CD has not looked at it yet")
+}
+
+func TestReadApplication(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Header.Get("Authorization") != "Bearer of-this-test":
+			w.WriteHeader(http.StatusUnauthorized)
+		case r.URL.Path != "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/web":
+			w.WriteHeader(http.StatusNotFound)
+		default:
+			_, _ = w.Write([]byte(unhealthy))
+		}
+	}))
+	t.Cleanup(server.Close)
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	kubeconfig := func(ca []byte, token string) string {
+		return "clusters: [{cluster: {server: '" + server.URL + "', certificate-authority-data: " +
+			base64.StdEncoding.EncodeToString(ca) + "}}]\nusers: [{user: {token: " + token + "}}]\n"
+	}
+
+	app, err := readApplication(t.Context(), kubeconfig(ca, "of-this-test"), "argocd", "web")
+	require.NoError(t, err)
+	assert.Equal(t, unhealthyReport, app.report())
+
+	_, err = readApplication(t.Context(), kubeconfig(ca, "of-this-test"), "argocd", "gone")
+	require.ErrorContains(t, err, "404 Not Found")
+	_, err = readApplication(t.Context(), kubeconfig(ca, "wrong"), "argocd", "web")
+	require.ErrorContains(t, err, "401 Unauthorized")
+	assert.NotContains(t, err.Error(), "wrong")
+	_, err = readApplication(t.Context(), kubeconfig(nil, "of-this-test"), "argocd", "web")
+	require.ErrorContains(t, err, "no certificate authority")
+	_, err = readApplication(t.Context(), "clusters: {of-this-test", "argocd", "web")
+	require.EqualError(t, err, "the kubeconfig is not one")
+}
