@@ -143,7 +143,6 @@ const (
 	ImageTag               Rule = "image-tag"                // images have a tag that does not float
 	ImageDigest            Rule = "image-digest"             // digests are sha256
 	ImageRepository        Rule = "image-repository"         // images name their registry
-	PackageKey             Rule = "package-key"              // keys are fingerprints
 	ChartMirror            Rule = "chart-mirror"             // a mirror is an OCI prefix or a Helm repository
 	ChartMirrorUnreachable Rule = "chart-mirror-unreachable" // that Argo CD reaches from inside the cluster
 )
