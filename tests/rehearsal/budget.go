@@ -55,6 +55,9 @@ func NewBudget(cfg *config.Config, declared []Declared) (*Budget, error) {
 		if node.Capacity.GPU != nil {
 			gpus = int64(*node.Capacity.GPU)
 		}
+		if node.GPU == "nvidia" && cfg.Cluster.NVIDIA.Sharing != "none" {
+			gpus *= int64(cfg.Cluster.NVIDIA.Replicas) // pods request shares of a card
+		}
 		offered, err := amounts(map[string]any{
 			"cpu": node.Capacity.CPU, "memory": node.Capacity.Memory, "storage": node.Capacity.Storage,
 		})
@@ -84,7 +87,7 @@ func (b *Budget) count(d Declared) error {
 		add(str(at(d.Inputs, "metadata", "namespace")), a, 1)
 		return err
 	case "kubernetes:apps/v1:Deployment", "kubernetes:apps/v1:StatefulSet", "kubernetes:apps/v1:DaemonSet":
-		times := replicas(object(at(d.Inputs, "spec")), 1)
+		times := replicas(mapping(at(d.Inputs, "spec")), 1)
 		if strings.HasSuffix(d.Type, "DaemonSet") {
 			times = int64(b.Nodes)
 		}
@@ -98,12 +101,12 @@ func (b *Budget) count(d Declared) error {
 		}
 		return nil
 	case releaseType:
-		return b.chart(str(d.Inputs["chart"]), str(d.Inputs["namespace"]), object(d.Inputs["values"]), add)
+		return b.chart(str(d.Inputs["chart"]), str(d.Inputs["namespace"]), mapping(d.Inputs["values"]), add)
 	}
 	if str(d.Inputs["kind"]) != "Application" {
 		return nil
 	}
-	values := object(at(d.Inputs, "spec", "source", "helm", "valuesObject"))
+	values := mapping(at(d.Inputs, "spec", "source", "helm", "valuesObject"))
 	if text := str(at(d.Inputs, "spec", "source", "helm", "values")); text != "" {
 		if err := yaml.Unmarshal([]byte(text), &values); err != nil {
 			return fmt.Errorf("values of application %s: %w", str(at(d.Inputs, "metadata", "name")), err)
@@ -115,20 +118,20 @@ func (b *Budget) count(d Declared) error {
 
 // passing are the containers of charts that do not stay: hooks and init containers smaller than the pod's own.
 var passing = map[string]bool{
-	"cert-manager.startupapicheck": true,
-	"trust-manager.defaultPackage": true,
+	"cert-manager.startupapicheck":                    true,
+	"trust-manager.defaultPackage":                    true,
 	"nginx-ingress.controller.initContainerResources": true,
 	"argo-cd.redisSecretInit":                         true,
 }
 
 // everywhere are the charts' containers that run on every node.
 var everywhere = map[string]bool{
-	"metallb.speaker":               true,
-	"nvidia-device-plugin":          true,
-	"dcgm-exporter":                 true,
-	"alloy.alloy":                   true,
+	"metallb.speaker":      true,
+	"nvidia-device-plugin": true,
+	"dcgm-exporter":        true,
+	"alloy.alloy":          true,
 	"kube-prometheus-stack.prometheus-node-exporter": true,
-	"velero.nodeAgent":              true,
+	"velero.nodeAgent": true,
 }
 
 // chart walks a chart's values: a map with resources.requests is a container, as often as replicas or replicaCount
@@ -228,7 +231,7 @@ func decimal(f float64) string {
 // amounts reads requests as Kubernetes writes them. A request that is left out is none.
 func amounts(requests any) (Amounts, error) {
 	var a Amounts
-	for key, value := range object(requests) {
+	for key, value := range mapping(requests) {
 		target := map[string]*resource.Quantity{
 			"cpu": &a.CPU, "memory": &a.Memory, "storage": &a.Storage, "nvidia.com/gpu": &a.GPU, "amd.com/gpu": &a.GPU,
 		}[key]
@@ -271,12 +274,12 @@ func whole(value any) (int64, bool) {
 // at returns the value at a path of keys, or nil.
 func at(value any, keys ...string) any {
 	for _, key := range keys {
-		value = object(value)[key]
+		value = mapping(value)[key]
 	}
 	return value
 }
 
-func object(value any) map[string]any {
+func mapping(value any) map[string]any {
 	m, _ := value.(map[string]any)
 	return m
 }

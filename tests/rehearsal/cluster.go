@@ -139,7 +139,7 @@ func (c *cluster) addNamespace(name string) {
 	c.objects[object{kind: "ConfigMap", namespace: name, name: "kube-root-ca.crt"}] = true
 }
 
-// add creates an object, or takes hold of an existing one for a patch.
+// add creates an object. A patch is a server-side apply: it takes hold of an object, which may exist already.
 func (c *cluster) add(o object, patch bool, groups []string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -152,8 +152,6 @@ func (c *cluster) add(o object, patch bool, groups []string) error {
 		return fmt.Errorf("%s: namespaces %q not found", o, o.namespace)
 	case custom(o) && !c.groups[o.group]:
 		return fmt.Errorf("%s: no matches for kind %q in group %q: its definition does not exist yet", o, o.kind, o.group)
-	case patch && !c.objects[o]:
-		return fmt.Errorf("%s: not found, so there is nothing to patch", o)
 	case !patch && c.objects[o]:
 		return fmt.Errorf("%s: already exists", o)
 	}

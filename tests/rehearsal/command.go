@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
@@ -89,12 +88,4 @@ func (c *commandRules) run(
 	state["stdout"] = resource.NewProperty(stdout)
 	state["stderr"] = resource.NewProperty("")
 	return state, nil
-}
-
-// hosts is what the commands act on: it answers each step of the bootstrap as a host would.
-type hosts struct {
-	mu      sync.Mutex
-	journal *journal
-	cluster *cluster
-	ca      *authority
 }

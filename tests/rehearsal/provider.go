@@ -3,6 +3,7 @@ package rehearsal
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -61,6 +62,12 @@ func (j *journal) keep(name, value string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.secrets[name] = value
+}
+
+func (j *journal) copy() map[string]string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return maps.Clone(j.secrets)
 }
 
 func (j *journal) take() []Entry {

@@ -317,17 +317,36 @@ func (s *Session) Unprotect(ctx context.Context) error {
 	return nil
 }
 
-// Export returns the stack's state as it is stored: secrets are ciphertext.
-func (s *Session) Export(ctx context.Context) ([]byte, []apitype.ResourceV3, error) {
+// inputs returns the inputs of all resources with secrets in the clear, in memory only.
+func (s *Session) inputs(ctx context.Context) (map[resource.URN]map[string]any, error) {
 	exported, err := s.stack.Export(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	var deployment apitype.DeploymentV3
 	if err := json.Unmarshal(exported.Deployment, &deployment); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return exported.Deployment, deployment.Resources, nil
+	inputs := map[resource.URN]map[string]any{}
+	for _, r := range deployment.Resources {
+		inputs[r.URN] = r.Inputs
+	}
+	return inputs, nil
+}
+
+func parseState(content []byte) ([]apitype.ResourceV3, error) {
+	var state struct {
+		Checkpoint struct {
+			Latest *apitype.DeploymentV3 `json:"latest"`
+		} `json:"checkpoint"`
+	}
+	if err := json.Unmarshal(content, &state); err != nil {
+		return nil, err
+	}
+	if state.Checkpoint.Latest == nil {
+		return nil, nil
+	}
+	return state.Checkpoint.Latest.Resources, nil
 }
 
 // Outputs returns the stack's outputs that are no secrets.
@@ -349,15 +368,7 @@ func (s *Session) Outputs(ctx context.Context) (map[string]any, error) {
 func (s *Session) Log() string { return s.log.String() }
 
 // Secrets returns what was drawn as a secret so far, by the name of what drew it.
-func (s *Session) Secrets() map[string]string {
-	s.journal.mu.Lock()
-	defer s.journal.mu.Unlock()
-	secrets := map[string]string{}
-	for name, value := range s.journal.secrets {
-		secrets[name] = value
-	}
-	return secrets
-}
+func (s *Session) Secrets() map[string]string { return s.journal.copy() }
 
 func (s *Session) writers() []io.Writer {
 	writers := []io.Writer{&s.log}
@@ -395,14 +406,14 @@ func (s *Session) observe(operation func(chan<- events.EngineEvent) error) (Resu
 
 func (r *Result) add(event events.EngineEvent) {
 	if e := event.ResourcePreEvent; e != nil {
-		switch e.Metadata.Op {
-		case apitype.OpSame:
+		switch name := resource.URN(e.Metadata.URN).Name(); {
+		case strings.HasPrefix(e.Metadata.Type, "pulumi:providers:") && strings.HasPrefix(name, "default"):
+			// the engine's own
+		case e.Metadata.Op == apitype.OpSame:
 			r.Same++
-		case apitype.OpRead, apitype.OpReadDiscard, apitype.OpRefresh:
+		case e.Metadata.Op == apitype.OpRead, e.Metadata.Op == apitype.OpReadDiscard, e.Metadata.Op == apitype.OpRefresh:
 		default:
-			r.Steps = append(r.Steps, Step{
-				Type: e.Metadata.Type, Name: resource.URN(e.Metadata.URN).Name(), Op: string(e.Metadata.Op),
-			})
+			r.Steps = append(r.Steps, Step{Type: e.Metadata.Type, Name: name, Op: string(e.Metadata.Op)})
 		}
 	}
 	if e := event.ResOutputsEvent; e != nil && e.Metadata.New != nil && !e.Metadata.New.Custom {
