@@ -247,8 +247,8 @@ func newSecret(
 	}
 	return corev1.NewSecret(ctx, name, &corev1.SecretArgs{
 		Metadata: &metav1.ObjectMetaArgs{Name: pulumi.String(object), Namespace: space.Name},
-		Type: pulumi.String(secretType(data)),
-		Data: encoded,
+		Type:     pulumi.String(secretType(data)),
+		Data:     encoded,
 	}, opts...)
 }
 

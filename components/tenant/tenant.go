@@ -140,7 +140,7 @@ func (t *Tenant) guard(ctx *pulumi.Context, args *Args, namespace pulumi.StringO
 		return metav1.ObjectMetaArgs{Name: pulumi.String(name), Namespace: namespace}
 	}
 	inside := pulumi.Parent(t)
-	ready := []any{namespace}
+	var guards []pulumi.Resource
 
 	for _, p := range policies(args.Flows, args.Surroundings) {
 		made, err := networkingv1.NewNetworkPolicy(ctx, t.name+"-"+p.name, &networkingv1.NetworkPolicyArgs{
@@ -149,7 +149,7 @@ func (t *Tenant) guard(ctx *pulumi.Context, args *Args, namespace pulumi.StringO
 		if err != nil {
 			return err
 		}
-		ready = append(ready, made.ID())
+		guards = append(guards, made)
 	}
 
 	limits, err := corev1.NewLimitRange(ctx, t.name+"-limits", &corev1.LimitRangeArgs{
@@ -173,9 +173,10 @@ func (t *Tenant) guard(ctx *pulumi.Context, args *Args, namespace pulumi.StringO
 	if err != nil {
 		return err
 	}
-	ready = append(ready, limits.ID(), quota.ID(), account.ID())
+	guards = append(guards, limits, quota, account)
 
-	plain := args.Namespace
-	t.Name = pulumi.All(ready...).ApplyT(func([]any) string { return plain }).(pulumi.StringOutput)
+	// The guards are dependencies of the name and no part of its value: a preview that adds one must still know the
+	// name, or everything in the namespace would show as replaced.
+	t.Name = pulumi.OutputWithDependencies(ctx.Context(), namespace, guards...).(pulumi.StringOutput)
 	return ctx.RegisterResourceOutputs(t, pulumi.Map{"name": t.Name})
 }
