@@ -135,7 +135,9 @@ func (a *api) call(method, path, contentType string, body any) (object, error) {
 	return result, json.Unmarshal(raw, &result)
 }
 
-func (a *api) get(path string) (object, error) { return a.call(http.MethodGet, path, "application/json", nil) }
+func (a *api) get(path string) (object, error) {
+	return a.call(http.MethodGet, path, "application/json", nil)
+}
 
 func (a *api) list(path string) ([]object, error) {
 	result, err := a.get(path)

@@ -34,7 +34,9 @@ var neededPrograms = map[string]string{
 	"kubectl": fromKubernetes, "kwok": fromKwok, "helm": fromHelm,
 	"cert-manager-controller": fromImages, "cert-manager-webhook": fromImages, "cert-manager-cainjector": fromImages,
 	"trust-manager": fromImages, "metallb-controller": fromImages,
-	"sshd": fromSystem, "ssh": fromSystem, "ssh-keygen": fromSystem, "ip": fromSystem, "nsenter": fromSystem, "mount": fromSystem, "go": fromSystem,
+	"sshd": fromSystem, "ssh": fromSystem, "ssh-keygen": fromSystem, "ip": fromSystem, "nsenter": fromSystem, "go": fromSystem,
+	// What the host scripts use on a machine; a real one may fetch packages, a throw-away one can't.
+	"openssl": fromSystem, "update-ca-certificates": fromSystem, "curl": fromSystem, "flock": fromSystem,
 }
 
 var gitopsPrograms = map[string]string{"argocd": fromImages, "redis-server": fromSystem, "git": fromSystem, "gpg": fromSystem}

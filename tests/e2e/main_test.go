@@ -100,6 +100,7 @@ func buildPrograms(directory string) error {
 		{"build", "-o", filepath.Join(directory, "machine"), "./machine"},
 		{"build", "-ldflags", "-X main.version=" + firstRelease, "-o", filepath.Join(directory, "k3s-first"), "./k3s"},
 		{"build", "-ldflags", "-X main.version=" + secondRelease, "-o", filepath.Join(directory, "k3s-second"), "./k3s"},
+		{"build", "-C", "../../tools/recover", "-o", filepath.Join(directory, "recover"), "."},
 	}
 	for _, arguments := range builds {
 		build := exec.Command("go", arguments...)

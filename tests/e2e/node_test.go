@@ -46,6 +46,9 @@ func newNode(t *testing.T, w *world, name, address, keys string) *node {
 	authorized, err := os.ReadFile(filepath.Join(keys, "id_ed25519.pub"))
 	require.NoError(t, err)
 
+	// Its clock is the real machine's, which is nobody's to set.
+	require.NoError(t, os.WriteFile(filepath.Join(n.state, "systemd-timesyncd.service.state"), []byte("active\n"), 0o644))
+
 	machine := filepath.Join(w.directory, "machine")
 	spec := &rootSpec{
 		Directory: n.dir, Hostname: name,
@@ -53,17 +56,15 @@ func newNode(t *testing.T, w *world, name, address, keys string) *node {
 		Writable: map[string]string{"/run/machine": n.state},
 		Hidden:   []string{"/root"},
 		Files: map[string]rootFile{
-			"/run/ssh/host_key":                   {Content: string(private), Mode: 0o600},
-			"/run/ssh/authorized_keys":            {Content: string(authorized), Mode: 0o600},
-			"/run/ssh/sshd_config":                {Content: sshdConfig, Mode: 0o600},
-			"/run/sshd/.keep":                     {Mode: 0o644},
-			"/run/systemd/system/.keep":           {Mode: 0o644},
-			"/etc/resolv.conf":                    {Content: "nameserver " + w.gateway.String() + "\n", Mode: 0o644},
-			"/etc/hosts":                          {Content: "127.0.0.1 localhost\n" + address + " " + name + "\n", Mode: 0o644},
-			"/etc/hostname":                       {Content: name + "\n", Mode: 0o644},
-			"/run/systemd/timesync/synchronized":  {Mode: 0o644},
-			"/etc/sysctl.conf":                    {Content: "", Mode: 0o644},
-			"/run/machine-is-throw-away/.created": {Content: time.Now().UTC().Format(time.RFC3339), Mode: 0o644},
+			"/run/ssh/host_key":         {Content: string(private), Mode: 0o600},
+			"/run/ssh/authorized_keys":  {Content: string(authorized), Mode: 0o600},
+			"/run/ssh/sshd_config":      {Content: sshdConfig, Mode: 0o600},
+			"/run/sshd/.keep":           {Mode: 0o644},
+			"/run/systemd/system/.keep": {Mode: 0o644},
+			"/etc/resolv.conf":          {Content: "nameserver " + w.gateway.String() + "\n", Mode: 0o644},
+			"/etc/hosts":                {Content: "127.0.0.1 localhost\n" + address + " " + name + "\n", Mode: 0o644},
+			"/etc/hostname":             {Content: name + "\n", Mode: 0o644},
+			"/run/lock/.keep":           {Mode: 0o644},
 		},
 		Environment: []string{"PATH=" + nodePath, "LANG=C.UTF-8"},
 		Command:     []string{"/usr/local/lib/machine/machine", "init", parts.programs["sshd"], "-D", "-e", "-f", "/run/ssh/sshd_config"},
@@ -175,11 +176,29 @@ func (n *node) files(t *testing.T) map[string]string {
 			target, _ := os.Readlink(path)
 			description += " -> " + target
 		}
-		found[name] = description
+		if !sameBelow(path, "/"+name, info) {
+			found[name] = description
+		}
 		return nil
 	})
 	require.NoError(t, err)
 	return found
+}
+
+// sameBelow tells whether a file of the machine's layer was written anew just as it is on the real machine.
+func sameBelow(path, below string, info fs.FileInfo) bool {
+	original, err := os.Lstat(below)
+	if err != nil || original.Mode() != info.Mode() {
+		return false
+	}
+	if info.Mode().IsRegular() {
+		ours, err := os.ReadFile(path)
+		theirs, otherErr := os.ReadFile(below)
+		return err == nil && otherErr == nil && bytes.Equal(ours, theirs)
+	}
+	ours, err := os.Readlink(path)
+	theirs, otherErr := os.Readlink(below)
+	return err == nil && otherErr == nil && ours == theirs
 }
 
 // differences names what is new, changed or gone between two lists of files.

@@ -194,4 +194,3 @@ func verifiedAuthority(server, hash string) ([]byte, error) {
 	}
 	return authority, nil
 }
-

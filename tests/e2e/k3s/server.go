@@ -295,7 +295,9 @@ func (s *server) run(name string, args ...string) error {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	s.children = append(s.children, command)
-	go func() { s.ended <- fmt.Errorf("%s ended: %w", name, errors.Join(errors.New("unexpectedly"), command.Wait())) }()
+	go func() {
+		s.ended <- fmt.Errorf("%s ended: %w", name, errors.Join(errors.New("unexpectedly"), command.Wait()))
+	}()
 	return nil
 }
 
