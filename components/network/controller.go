@@ -86,32 +86,41 @@ func NewIngressController(
 // lab needs, and the chart's CRDs, which Helm never upgrades, are not needed then.
 func controllerValues(cfg *config.Config) chart.Values {
 	secret := IngressNamespace + "/" + CertificateSecret
-	return chart.Values{
-		"controller": chart.Values{
-			"replicaCount":           cfg.Cluster.CoreReplicas,
-			"enableCustomResources":  false,
-			"enableSnippets":         false,
-			"telemetryReporting":     chart.Values{"enable": false},
-			"defaultTLS":             chart.Values{"secret": secret},
-			"wildcardTLS":            chart.Values{"secret": secret},
-			"ingressClass":           chart.Values{"name": IngressClass, "create": true},
-			"reportIngressStatus":    chart.Values{"enable": true},
-			"readOnlyRootFilesystem": true,
-			"resources":              resources("100m", "192Mi", "512Mi"),
-			"initContainerResources": resources("10m", "32Mi", "128Mi"),
-			"config":                 chart.Values{"entries": controllerSettings(cfg)},
-			"service": chart.Values{
-				"type":                          "LoadBalancer",
-				"allocateLoadBalancerNodePorts": false, // a node port would pass by the allow-list
-				"externalTrafficPolicy":         trafficPolicy(cfg),
-				"loadBalancerSourceRanges":      clientRanges(cfg),
-				"annotations": chart.Values{
-					AddressAnnotation:       cfg.Network.IngressAddress,
-					SharedAddressAnnotation: SharedAddressKey,
-				},
+	controller := chart.Values{
+		"replicaCount":           cfg.Cluster.CoreReplicas,
+		"enableCustomResources":  false,
+		"enableSnippets":         false,
+		"telemetryReporting":     chart.Values{"enable": false},
+		"defaultTLS":             chart.Values{"secret": secret},
+		"wildcardTLS":            chart.Values{"secret": secret},
+		"ingressClass":           chart.Values{"name": IngressClass, "create": true},
+		"reportIngressStatus":    chart.Values{"enable": true},
+		"readOnlyRootFilesystem": true,
+		"resources":              resources("100m", "192Mi", "512Mi"),
+		"initContainerResources": resources("10m", "32Mi", "128Mi"),
+		"config":                 chart.Values{"entries": controllerSettings(cfg)},
+		"service": chart.Values{
+			"type":                          "LoadBalancer",
+			"allocateLoadBalancerNodePorts": false, // a node port would pass by the allow-list
+			"externalTrafficPolicy":         trafficPolicy(cfg),
+			"loadBalancerSourceRanges":      clientRanges(cfg),
+			"annotations": chart.Values{
+				AddressAnnotation:       cfg.Network.IngressAddress,
+				SharedAddressAnnotation: SharedAddressKey,
 			},
 		},
 	}
+	if cfg.Cluster.CoreReplicas > 1 {
+		// Replicas help on different nodes alone, and a drained node must not take all of them.
+		controller["topologySpreadConstraints"] = []any{chart.Values{
+			"maxSkew":           1,
+			"topologyKey":       "kubernetes.io/hostname",
+			"whenUnsatisfiable": "ScheduleAnyway",
+			"labelSelector":     chart.Values{"matchLabels": chart.Values{"app.kubernetes.io/name": "nginx-ingress"}},
+		}}
+		controller["podDisruptionBudget"] = chart.Values{"enabled": true, "minAvailable": 1}
+	}
+	return chart.Values{"controller": controller}
 }
 
 // controllerSettings are the entries of the controller's ConfigMap, all strings.
