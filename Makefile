@@ -13,7 +13,7 @@ SHELL := /bin/bash
 PACKAGES      := ./...
 RECOVER_ARGS  ?=
 BENCH_COUNT   ?= 3
-GO_FILES       = $(shell git ls-files '*.go')
+GOTESTSUM      = gotestsum --format pkgname-and-test-fails --format-hide-empty-pkg
 
 ## help: list the targets (the default)
 .PHONY: help
@@ -29,8 +29,11 @@ rehearse: bin/pulumi
 ## test: run every test; end-to-end cases skip with the reason where their parts are missing
 .PHONY: test
 test: bin/pulumi bin/gotestsum
-	@REHEARSAL_REQUIRE=1 gotestsum --format pkgname-and-test-fails --packages "$(PACKAGES)" -- -count=1 -timeout 15m
-	@cd tools/recover && gotestsum --format pkgname-and-test-fails -- -count=1 ./...
+	@mkdir -p .cache && rm -f .cache/test-*.json
+	@status=0; \
+	REHEARSAL_REQUIRE=1 $(GOTESTSUM) --jsonfile .cache/test-lab.json -- -count=1 -timeout 15m $(PACKAGES) || status=1; \
+	cd tools/recover && $(GOTESTSUM) --jsonfile $(CURDIR)/.cache/test-recover.json -- -count=1 ./... || status=1; \
+	exit $$status
 
 ## lint: check format, vet and the linters of .golangci.yml
 .PHONY: lint
