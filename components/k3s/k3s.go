@@ -40,6 +40,9 @@ type Cluster struct {
 	Provider *kubernetes.Provider
 	// Installation is the first server's installation, which everything in the cluster goes down with.
 	Installation pulumi.Resource
+
+	// first is where Run runs scripts.
+	first *host
 }
 
 // New declares the steps that turn the config's nodes into a cluster; see the package's documentation for their order.
@@ -65,6 +68,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		return nil, err
 	}
 	b := &builder{ctx: ctx, name: name, parent: cluster, protect: cfg.Protected()}
+	cluster.first = hosts[0]
 	return cluster, b.build(cfg, hosts, cluster)
 }
 
@@ -182,6 +186,13 @@ func (b *builder) install(cfg *config.Config, hosts []*host, cluster *Cluster) (
 func (b *builder) command(
 	name string, h *host, s *step, needs []pulumi.Resource, opts ...pulumi.ResourceOption,
 ) (*remote.Command, error) {
+	return b.named(b.name+"-"+name, h, s, needs, opts...)
+}
+
+// named is command under the resource's full name.
+func (b *builder) named(
+	name string, h *host, s *step, needs []pulumi.Resource, opts ...pulumi.ResourceOption,
+) (*remote.Command, error) {
 	args := &remote.CommandArgs{
 		Connection: h.access.connection(),
 		Create:     pulumi.String(s.create(h.access.User)),
@@ -202,13 +213,13 @@ func (b *builder) command(
 		args.Delete = pulumi.String(s.delete(h.access.User))
 	}
 	limit := (s.limit + lockWait + 10*time.Minute).String()
+	opts = append([]pulumi.ResourceOption{pulumi.Parent(b.parent)}, opts...)
 	opts = append(opts,
-		pulumi.Parent(b.parent),
 		pulumi.DependsOn(needs),
 		pulumi.AdditionalSecretOutputs([]string{"stdout", "stderr"}),
 		pulumi.Timeouts(&pulumi.CustomTimeouts{Create: limit, Update: limit, Delete: limit}),
 	)
-	return remote.NewCommand(b.ctx, b.name+"-"+name, args, opts...)
+	return remote.NewCommand(b.ctx, name, args, opts...)
 }
 
 // pemBlock picks the blocks of a kind out of a command's output. The host's script fails rather than print none; only

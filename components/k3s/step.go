@@ -30,6 +30,8 @@ type step struct {
 	verb, remove string
 	// scripts are files of the directory scripts, in order.
 	scripts []string
+	// body comes after the scripts; it is another package's, see Run.
+	body string
 	// params are assigned before the script; their names are upper case. They are part of the declaration's hash.
 	params map[string]string
 	// later are parameters that are known only when the steps before have run, secrets among them. They are no part of
@@ -62,6 +64,7 @@ func (s *step) script() string {
 		}
 		text.Write(content)
 	}
+	text.WriteString(s.body)
 	return text.String()
 }
 
