@@ -108,3 +108,13 @@ func TestValidFixtures(t *testing.T) {
 		})
 	}
 }
+
+// fixtureKeys returns the keys of an accepted fixture.
+func fixtureKeys(t testing.TB, name string) map[string]any {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", "valid", name+".yaml"))
+	require.NoError(t, err)
+	keys, err := stackFileKeys(text)
+	require.NoError(t, err)
+	return keys
+}

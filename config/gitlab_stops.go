@@ -16,11 +16,14 @@ func (v minorVersion) less(other minorVersion) bool {
 	return v.major < other.major || (v.major == other.major && v.minor < other.minor)
 }
 
-// requiredStops are the versions that an upgrade of GitLab must not skip, because they end background migrations:
-// https://docs.gitlab.com/update/upgrade_paths/. Since 17.5 they are x.2, x.5, x.8 and x.11.
-var requiredStops = []minorVersion{
-	{16, 11}, {17, 3}, {17, 5}, {17, 8}, {17, 11}, {18, 2}, {18, 5}, {18, 8}, {18, 11}, {19, 2}, {19, 5}, {19, 8}, {19, 11},
-}
+// Required stops are versions that an upgrade of GitLab must not skip, because they end background migrations:
+// https://docs.gitlab.com/update/upgrade_paths/. From 17.5 on they are x.2, x.5, x.8 and x.11. 17.1 is one for instances with
+// a very large table of pipeline messages alone, which no lab has.
+var (
+	irregularStops = []minorVersion{{16, 11}, {17, 3}}
+	regularStops   = []int{2, 5, 8, 11}
+	firstRegular   = minorVersion{17, 5}
+)
 
 var gitlabVersion = regexp.MustCompile(`^([0-9]{1,3})\.([0-9]{1,3})(\.[0-9]{1,3})?(-ce\.[0-9]+)?$`)
 
@@ -37,9 +40,19 @@ func parseGitLab(text string) (minorVersion, bool) {
 // stopsBetween returns the required stops that an upgrade passes, neither end included.
 func stopsBetween(from, to minorVersion) []minorVersion {
 	var stops []minorVersion
-	for _, stop := range requiredStops {
+	pass := func(stop minorVersion) {
 		if from.less(stop) && stop.less(to) {
 			stops = append(stops, stop)
+		}
+	}
+	for _, stop := range irregularStops {
+		pass(stop)
+	}
+	for major := max(from.major, firstRegular.major); major <= to.major; major++ {
+		for _, minor := range regularStops {
+			if stop := (minorVersion{major, minor}); !stop.less(firstRegular) {
+				pass(stop)
+			}
 		}
 	}
 	return stops
@@ -68,8 +81,8 @@ func (c *checker) validateGitLabUpgrade() {
 		c.add(GitLabDowngrade, path, gitlab.From, "GitLab can't go back to %s; restore a backup, or set %s to a newer one", tag, tagPath)
 		return
 	}
-	if from.less(requiredStops[0]) {
-		c.add(GitLabStop, path, gitlab.From, "is older than %s, where the known upgrade path begins; upgrade to that first", requiredStops[0])
+	if from.less(irregularStops[0]) {
+		c.add(GitLabStop, path, gitlab.From, "is older than %s, where the known upgrade path begins; upgrade to that first", irregularStops[0])
 		return
 	}
 	if stops := stopsBetween(from, to); len(stops) > 0 {

@@ -9,7 +9,8 @@ import (
 type Problem struct {
 	// Rule is the name of the rule that was broken.
 	Rule Rule
-	// Path is the key at fault below the namespace homelab-ai, such as cluster.nodes[1].host.
+	// Path is the key at fault below the namespace homelab-ai, such as cluster.nodes[1].host; for the rule stack-file it
+	// is the file's name.
 	Path string
 	// Value is the offending value as the stack says it; [secret] for encrypted values, empty when there is none.
 	Value string
@@ -20,13 +21,17 @@ type Problem struct {
 // String renders the problem on one line.
 func (p Problem) String() string {
 	value := ""
-	if p.Value != "" {
+	if p.Value != "" && p.Rule != UnknownKey { // there the path ends with it
 		value = fmt.Sprintf(" = %q", p.Value)
 		if p.Value == redacted {
 			value = " = " + redacted
 		}
 	}
-	return fmt.Sprintf("homelab-ai:%s%s: %s (%s)", p.Path, value, p.Fix, p.Rule)
+	path := prefix + p.Path
+	if p.Rule == StackFile {
+		path = p.Path
+	}
+	return fmt.Sprintf("%s%s: %s (%s)", path, value, p.Fix, p.Rule)
 }
 
 // Problems is every problem of a config at once.

@@ -1,30 +1,43 @@
 package config
 
-// Secret is a config value that must never be shown: it prints and marshals as [secret].
-type Secret struct{ value string }
+import (
+	"fmt"
+	"io"
+)
+
+// Secret is a config value that must never be shown: whatever prints or marshals it gets [secret].
+type Secret struct {
+	// A pointer, because fmt looks into unexported fields of a surrounding struct without asking for their methods.
+	value *string
+}
 
 const redacted = "[secret]"
 
 // NewSecret wraps a value.
-func NewSecret(value string) Secret { return Secret{value: value} }
+func NewSecret(value string) Secret { return Secret{value: &value} }
 
 // Reveal returns the value, for the one place that passes it on as a secret input.
-func (s Secret) Reveal() string { return s.value }
+func (s Secret) Reveal() string {
+	if s.value == nil {
+		return ""
+	}
+	return *s.value
+}
 
 // IsSet tells whether there is a value.
-func (s Secret) IsSet() bool { return s.value != "" }
+func (s Secret) IsSet() bool { return s.Reveal() != "" }
 
 // String implements fmt.Stringer.
 func (s Secret) String() string { return redacted }
 
-// GoString implements fmt.GoStringer.
-func (s Secret) GoString() string { return redacted }
+// Format implements fmt.Formatter, for every verb.
+func (s Secret) Format(to fmt.State, _ rune) { _, _ = io.WriteString(to, redacted) }
 
 // MarshalText implements encoding.TextMarshaler.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (s *Secret) UnmarshalText(text []byte) error {
-	s.value = string(text)
+	*s = NewSecret(string(text))
 	return nil
 }

@@ -15,6 +15,10 @@ import (
 
 func (c *checker) validateCluster() {
 	cluster := &c.cfg.Cluster
+	c.count("cluster.minimum.cores", cluster.Minimum.Cores, 1, 1024)
+	c.quantity("cluster.minimum.memory", cluster.Minimum.Memory)
+	c.quantity("cluster.minimum.disk", cluster.Minimum.Disk)
+	c.duration("cluster.minimum.clockSkew", cluster.Minimum.ClockSkew)
 	c.validateServers()
 	for i := range cluster.Nodes {
 		c.validateNode(i)
@@ -36,10 +40,6 @@ func (c *checker) validateCluster() {
 		c.host(HostName, fmt.Sprintf("cluster.timeServers[%d]", i), server)
 	}
 	c.unique("cluster.timeServers", cluster.TimeServers)
-	c.count("cluster.minimum.cores", cluster.Minimum.Cores, 1, 1024)
-	c.quantity("cluster.minimum.memory", cluster.Minimum.Memory)
-	c.quantity("cluster.minimum.disk", cluster.Minimum.Disk)
-	c.duration("cluster.minimum.clockSkew", cluster.Minimum.ClockSkew)
 	c.oneOf(GPUSharing, "cluster.nvidia.sharing", cluster.NVIDIA.Sharing, "none", "time-slicing", "mps")
 	c.count("cluster.nvidia.replicas", cluster.NVIDIA.Replicas, 2, 32)
 	c.cron("cluster.snapshots.schedule", cluster.Snapshots.Schedule)
@@ -146,17 +146,23 @@ func (c *checker) validateNodeAddress(path string, node Node, earlier []Node) {
 	}
 }
 
+// validateCapacity checks what a node offers, as far as it does not only repeat the minimum.
 func (c *checker) validateCapacity(path string, capacity Capacity) {
 	minimum := c.cfg.Cluster.Minimum
-	if cpu := c.quantity(path+".cpu", capacity.CPU); cpu != nil && cpu.CmpInt64(int64(minimum.Cores)) < 0 {
-		c.add(NodeTooSmall, path+".cpu", capacity.CPU, "preflight demands %d cores (cluster.minimum.cores)", minimum.Cores)
+	if capacity.CPU != strconv.Itoa(minimum.Cores) {
+		if cpu := c.quantity(path+".cpu", capacity.CPU); cpu != nil && cpu.CmpInt64(int64(minimum.Cores)) < 0 {
+			c.add(NodeTooSmall, path+".cpu", capacity.CPU, "preflight demands %d cores (cluster.minimum.cores)", minimum.Cores)
+		}
 	}
-	if memory := c.quantity(path+".memory", capacity.Memory); memory != nil {
-		if least := c.quantity("cluster.minimum.memory", minimum.Memory); least != nil && memory.Cmp(*least) < 0 {
+	if capacity.Memory != minimum.Memory {
+		memory, least := c.quantity(path+".memory", capacity.Memory), c.quantity("cluster.minimum.memory", minimum.Memory)
+		if memory != nil && least != nil && memory.Cmp(*least) < 0 {
 			c.add(NodeTooSmall, path+".memory", capacity.Memory, "preflight demands %s (cluster.minimum.memory)", minimum.Memory)
 		}
 	}
-	c.quantity(path+".storage", capacity.Storage)
+	if capacity.Storage != minimum.Disk {
+		c.quantity(path+".storage", capacity.Storage)
+	}
 	c.count(path+".gpu", *capacity.GPU, 0, 64)
 }
 
@@ -295,7 +301,7 @@ func (c *checker) validateEndpoint() {
 func (c *checker) clusterNetworks() (pods, services, lan netip.Prefix) {
 	parse := func(text string) netip.Prefix {
 		network, err := netip.ParsePrefix(text)
-		if err != nil || network != network.Masked() {
+		if err != nil || !network.Addr().Is4() || network != network.Masked() {
 			return netip.Prefix{}
 		}
 		return network

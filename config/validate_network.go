@@ -108,6 +108,9 @@ func (c *checker) validateNetwork() {
 		}
 	}
 	c.unique("network.allowedSources", network.AllowedSources)
+	if len(network.AllowedSources) == 0 {
+		c.add(Required, "network.allowedSources", "", "list the ranges that may reach the ingress, or leave the key out; 0.0.0.0/0 is everyone")
+	}
 	for i, server := range network.DNSServers {
 		c.address(fmt.Sprintf("network.dnsServers[%d]", i), server)
 	}

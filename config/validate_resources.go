@@ -72,18 +72,17 @@ func (c *checker) validateResources() {
 
 // offered returns the largest node and the sum of all nodes.
 func (c *checker) offered() (largestCPU, largestMemory, allCPU, allMemory resource.Quantity) {
-	for i, node := range c.cfg.Cluster.Nodes {
-		path := fmt.Sprintf("cluster.nodes[%d].capacity", i)
-		if cpu := c.quantity(path+".cpu", node.Capacity.CPU); cpu != nil {
-			allCPU.Add(*cpu)
+	for _, node := range c.cfg.Cluster.Nodes {
+		if cpu, err := resource.ParseQuantity(node.Capacity.CPU); err == nil {
+			allCPU.Add(cpu)
 			if cpu.Cmp(largestCPU) > 0 {
-				largestCPU = *cpu
+				largestCPU = cpu
 			}
 		}
-		if memory := c.quantity(path+".memory", node.Capacity.Memory); memory != nil {
-			allMemory.Add(*memory)
+		if memory, err := resource.ParseQuantity(node.Capacity.Memory); err == nil {
+			allMemory.Add(memory)
 			if memory.Cmp(largestMemory) > 0 {
-				largestMemory = *memory
+				largestMemory = memory
 			}
 		}
 	}
@@ -92,7 +91,7 @@ func (c *checker) offered() (largestCPU, largestMemory, allCPU, allMemory resour
 
 // nodesFine tells whether the capacity of every node is known.
 func (c *checker) nodesFine() bool {
-	return !c.anyBelow("cluster.nodes", ".capacity") && c.fine("cluster.minimum")
+	return !c.anyBelow("cluster.nodes", ".capacity") && !c.anyBelow("cluster.minimum", "")
 }
 
 // belowServices tells whether a service has a problem of its own, which makes sums meaningless.
