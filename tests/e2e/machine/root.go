@@ -92,38 +92,48 @@ func buildRoot(spec *rootSpec) error {
 			return err
 		}
 	}
-	for _, target := range sorted(spec.Binds) {
-		if err := bind(root, target, spec.Binds[target], true); err != nil {
-			return err
-		}
-	}
-	for _, target := range sorted(spec.Writable) {
-		if err := bind(root, target, spec.Writable[target], false); err != nil {
-			return err
-		}
-	}
-	for _, path := range sorted(spec.Files) {
-		if err := writeFile(filepath.Join(root, path), spec.Files[path]); err != nil {
-			return err
-		}
-	}
 	if err := syscall.Sethostname([]byte(spec.Hostname)); err != nil {
 		return err
 	}
-	old := filepath.Join(root, "run", "outside")
-	if err := os.MkdirAll(old, 0o700); err != nil {
+	if err := os.Mkdir(filepath.Join(root, outside), 0o700); err != nil {
 		return err
 	}
-	if err := syscall.PivotRoot(root, old); err != nil {
+	if err := syscall.PivotRoot(root, filepath.Join(root, outside)); err != nil {
 		return fmt.Errorf("pivot_root: %w", err)
 	}
 	if err := os.Chdir("/"); err != nil {
 		return err
 	}
-	if err := syscall.Unmount("/run/outside", syscall.MNT_DETACH); err != nil {
+	// From here on paths are those of the new root, symbolic links included.
+	if err := furnish(spec); err != nil {
 		return err
 	}
-	return os.Remove("/run/outside")
+	if err := syscall.Unmount(outside, syscall.MNT_DETACH); err != nil {
+		return err
+	}
+	return os.Remove(outside)
+}
+
+// outside is where the real machine's root is visible until the new root is furnished.
+const outside = "/run/outside"
+
+func furnish(spec *rootSpec) error {
+	for _, target := range sorted(spec.Binds) {
+		if err := bind(target, spec.Binds[target], true); err != nil {
+			return err
+		}
+	}
+	for _, target := range sorted(spec.Writable) {
+		if err := bind(target, spec.Writable[target], false); err != nil {
+			return err
+		}
+	}
+	for _, path := range sorted(spec.Files) {
+		if err := writeFile(path, spec.Files[path]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // mountSystem gives the root its own /proc (with /proc/sys read-only), a /dev of a few devices, a read-only /sys, and
@@ -189,27 +199,27 @@ func mountEmpty(root, directory string) error {
 }
 
 // bind makes a file or directory from outside appear in the root.
-func bind(root, target, source string, readOnly bool) error {
-	path := filepath.Join(root, target)
+func bind(target, source string, readOnly bool) error {
+	source = filepath.Join(outside, source)
 	info, err := os.Stat(source)
 	if err != nil {
 		return err
 	}
 	if info.IsDir() {
-		err = os.MkdirAll(path, 0o755)
-	} else if _, statErr := os.Stat(path); statErr != nil {
-		err = writeFile(path, rootFile{Mode: 0o755})
+		err = os.MkdirAll(target, 0o755)
+	} else if _, statErr := os.Stat(target); statErr != nil {
+		err = writeFile(target, rootFile{Mode: 0o755})
 	}
 	if err != nil {
 		return err
 	}
-	if err := syscall.Mount(source, path, "", syscall.MS_BIND, ""); err != nil {
+	if err := syscall.Mount(source, target, "", syscall.MS_BIND, ""); err != nil {
 		return fmt.Errorf("bind %s: %w", target, err)
 	}
 	if !readOnly {
 		return nil
 	}
-	return syscall.Mount("", path, "", syscall.MS_REMOUNT|syscall.MS_BIND|syscall.MS_RDONLY, "")
+	return syscall.Mount("", target, "", syscall.MS_REMOUNT|syscall.MS_BIND|syscall.MS_RDONLY, "")
 }
 
 func writeFile(path string, file rootFile) error {
