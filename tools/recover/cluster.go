@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
 	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
 const (
@@ -24,18 +25,26 @@ const (
 	storageDriver = "secret"
 )
 
-// cluster is the lab's cluster.
+// cluster is the lab's cluster as seen from one namespace. It is what Helm calls a RESTClientGetter, from a kubeconfig
+// that is in memory only.
 type cluster struct {
-	loader clientcmd.ClientConfig
+	config    *clientcmdapi.Config
+	namespace string
 }
 
 func connect(kubeconfig []byte) (*cluster, error) {
-	loader, err := clientcmd.NewClientConfigFromBytes(kubeconfig)
+	loaded, err := clientcmd.Load(kubeconfig)
 	if err != nil {
 		// The error quotes the text, and the text is a secret.
 		return nil, errors.New("the kubeconfig can't be parsed")
 	}
-	return &cluster{loader: loader}, nil
+	return &cluster{config: loaded}, nil
+}
+
+// in is the cluster seen from another namespace. Helm puts objects that name no namespace themselves there, and looks
+// for them there when it deletes them.
+func (c *cluster) in(namespace string) *cluster {
+	return &cluster{config: c.config, namespace: namespace}
 }
 
 // releases returns every revision of every release in the lab's namespaces.
@@ -69,11 +78,13 @@ func (c *cluster) releases(ctx context.Context) ([]*release.Release, error) {
 
 func (c *cluster) configure(namespace string) (*helm.Configuration, error) {
 	cfg := new(helm.Configuration)
-	return cfg, cfg.Init(c, namespace, storageDriver, func(string, ...any) {})
+	return cfg, cfg.Init(c.in(namespace), namespace, storageDriver, func(string, ...any) {})
 }
 
-// ToRESTConfig implements Helm's RESTClientGetter, from a kubeconfig that is in memory only.
-func (c *cluster) ToRESTConfig() (*rest.Config, error) { return c.loader.ClientConfig() }
+// ToRESTConfig implements RESTClientGetter.
+func (c *cluster) ToRESTConfig() (*rest.Config, error) {
+	return c.ToRawKubeConfigLoader().ClientConfig()
+}
 
 // ToDiscoveryClient implements RESTClientGetter.
 func (c *cluster) ToDiscoveryClient() (discovery.CachedDiscoveryInterface, error) {
@@ -98,4 +109,7 @@ func (c *cluster) ToRESTMapper() (meta.RESTMapper, error) {
 }
 
 // ToRawKubeConfigLoader implements RESTClientGetter.
-func (c *cluster) ToRawKubeConfigLoader() clientcmd.ClientConfig { return c.loader }
+func (c *cluster) ToRawKubeConfigLoader() clientcmd.ClientConfig {
+	overrides := &clientcmd.ConfigOverrides{Context: clientcmdapi.Context{Namespace: c.namespace}}
+	return clientcmd.NewDefaultClientConfig(*c.config, overrides)
+}

@@ -6,7 +6,8 @@
 // that was deployed last; an interrupted removal is finished. Claims and Secrets of the lab are not part of any
 // release, and what a chart marks with helm.sh/resource-policy: keep stays.
 //
-// Only releases in the lab's own namespaces are looked at. No update of the stack may be running meanwhile.
+// Only releases in the lab's own namespaces are looked at. A provider that has outlived its killed engine is ended first.
+// No update of the stack may be running meanwhile.
 package main
 
 import (
@@ -64,6 +65,9 @@ func parse(arguments []string) (options, error) {
 func run(ctx context.Context, arguments []string, stdin io.Reader, stdout io.Writer) error {
 	o, err := parse(arguments)
 	if err != nil {
+		return err
+	}
+	if err := endOrphans(ctx, o.dryRun, stdout); err != nil {
 		return err
 	}
 	kubeconfig, err := o.readKubeconfig(ctx, stdin)

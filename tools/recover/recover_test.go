@@ -175,6 +175,38 @@ func TestFlags(t *testing.T) {
 
 func TestKubeconfigIsNotQuoted(t *testing.T) {
 	t.Parallel()
-	err := run(t.Context(), []string{"--kubeconfig", "-"}, strings.NewReader("clusters: {token-of-this-test"), io.Discard)
+	err := run(t.Context(), []string{"--kubeconfig", "-", "--dry-run"}, strings.NewReader("clusters: {token-of-this-test"), io.Discard)
 	require.EqualError(t, err, "the kubeconfig can't be parsed")
+}
+
+// Without it Helm would look for the objects of a release in the namespace default, find none, and call that removed.
+func TestHelmWorksInTheReleasesNamespace(t *testing.T) {
+	t.Parallel()
+	c, err := connect([]byte(`{"current-context": "lab", "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": "lab"}}],
+		"clusters": [{"name": "lab", "cluster": {"server": "https://192.0.2.1:6443"}}], "users": [{"name": "lab", "user": {}}]}`))
+	require.NoError(t, err)
+	cfg, err := c.configure("ollama")
+	require.NoError(t, err)
+	seen, ok := cfg.RESTClientGetter.(*cluster)
+	require.True(t, ok)
+	namespace, _, err := seen.ToRawKubeConfigLoader().Namespace()
+	require.NoError(t, err)
+	assert.Equal(t, "ollama", namespace)
+	restConfig, err := cfg.RESTClientGetter.ToRESTConfig()
+	require.NoError(t, err)
+	assert.Equal(t, "https://192.0.2.1:6443", restConfig.Host)
+}
+
+func TestOrphans(t *testing.T) {
+	t.Parallel()
+	listing := "" +
+		"    1     0 /sbin/init\n" +
+		"  100     1 pulumi up --yes\n" +
+		"  101   100 /home/lab/.pulumi/plugins/pulumi-resource-kubernetes 127.0.0.1:4000\n" +
+		"  102   100 /home/lab/.pulumi/plugins/pulumi-resource-random 127.0.0.1:4000\n" +
+		"  201     1 /home/lab/.pulumi/plugins/pulumi-resource-kubernetes 127.0.0.1:5000\n" +
+		"  202   999 /home/lab/.pulumi/plugins/pulumi-resource-kubernetes 127.0.0.1:5001\n" +
+		"  203     1 vi pulumi-resource-kubernetes\n" +
+		"header\n"
+	assert.Equal(t, []int{201, 202}, orphans(parseProcesses([]byte(listing))))
 }
