@@ -12,9 +12,7 @@ import (
 	"github.com/agext/levenshtein"
 )
 
-var (
-	secretType = reflect.TypeFor[Secret]()
-)
+var secretType = reflect.TypeFor[Secret]()
 
 // decode fills the config from the raw keys and notes whatever does not fit the typed structs.
 func (c *checker) decode(keys map[string]any) {

@@ -93,7 +93,7 @@ const (
 	LetsEncryptMissing     Rule = "letsencrypt-missing"     // an issuer letsencrypt is set up
 	LetsEncryptEmail       Rule = "letsencrypt-email"       // with mail
 	LetsEncryptProvider    Rule = "letsencrypt-provider"    // with a known DNS-01 solver
-	LetsEncryptCredentials Rule = "letsencrypt-credentials" // with what that solver logs in with
+	LetsEncryptCredentials Rule = "letsencrypt-credentials" //nolint:gosec // a rule: with what that solver logs in with
 	LetsEncryptNameserver  Rule = "letsencrypt-nameserver"  // and its server, for rfc2136
 	LetsEncryptDomain      Rule = "letsencrypt-domain"      // for a domain that is public
 	TSIGAlgorithm          Rule = "tsig-algorithm"          // known algorithms sign rfc2136 updates
