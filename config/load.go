@@ -15,6 +15,9 @@ import (
 // Load returns the config of the stack that is being deployed. It compares it with the stack files that lie next to
 // Pulumi.yaml, so that two stacks never claim one address. The error is Problems, or says which file can't be read.
 func Load(ctx *pulumi.Context) (*Config, error) {
+	if ctx.Project() != Namespace {
+		return nil, fmt.Errorf("the project is named %s, but its config keys begin with %s; restore the name in Pulumi.yaml", ctx.Project(), prefix)
+	}
 	directory := ctx.RootDirectory()
 	if directory == "" {
 		directory = "."

@@ -163,6 +163,14 @@ func TestLoadTakesSecrets(t *testing.T) {
 	})
 }
 
+func TestLoadWantsTheProjectsName(t *testing.T) {
+	err := pulumi.RunErr(func(ctx *pulumi.Context) error {
+		_, err := Load(ctx)
+		return err
+	}, pulumi.WithMocks("my-lab", "homelab", noResources{}))
+	assert.ErrorContains(t, err, "restore the name in Pulumi.yaml")
+}
+
 func TestParseStackFileRefusesOtherFiles(t *testing.T) {
 	_, err := ParseStackFile("testdata/valid/single-node.yaml")
 	assert.ErrorContains(t, err, "must be Pulumi.<stack>.yaml")

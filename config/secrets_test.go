@@ -133,3 +133,41 @@ func TestSecretNeverPrints(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(`"planted-secret-value"`), &read))
 	assert.Equal(t, planted, read.Reveal())
 }
+
+// Where the stack file and the decrypted tree disagree, the whole is taken for secret.
+func TestSeal(t *testing.T) {
+	secret := Encrypted{"cipher"}
+	for name, test := range map[string]struct{ decrypted, file, want any }{
+		"a text":             {"a", "a", "a"},
+		"an encrypted text":  {"a", secret, Encrypted{"a"}},
+		"a field":            {map[string]any{"a": "1", "b": "2"}, map[string]any{"a": secret, "b": "2"}, map[string]any{"a": Encrypted{"1"}, "b": "2"}},
+		"a field of no file": {map[string]any{"a": "1"}, map[string]any{}, map[string]any{"a": Encrypted{"1"}}},
+		"an item":            {[]any{"1", "2"}, []any{"1", secret}, []any{"1", Encrypted{"2"}}},
+		"no mapping":         {"a", map[string]any{}, Encrypted{"a"}},
+		"no list":            {"a", []any{}, Encrypted{"a"}},
+		"a longer list":      {[]any{"1", "2"}, []any{"1"}, Encrypted{[]any{"1", "2"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			assert.Equal(t, test.want, seal(test.decrypted, test.file))
+		})
+	}
+}
+
+// Below a key that is encrypted as a whole nobody knows what is secret, so no value shows.
+func TestCoveredValuesAreHidden(t *testing.T) {
+	keys := minimal(t)
+	keys[prefix+"services"] = Encrypted{map[string]any{
+		"gitlab":  map[string]any{"size": "planted-size", "tokn": "planted-token", "list": []any{"planted-item", map[string]any{"deep": "planted-deep"}}},
+		"jupyter": map[string]any{"users": []any{"Planted User"}, "userCPU": json.Number("987654.3")},
+	}}
+	_, err := Parse(Input{Keys: keys})
+	var problems Problems
+	require.ErrorAs(t, err, &problems)
+	assert.ElementsMatch(t, []string{
+		"quantity@services.gitlab.size", "unknown-key@services.gitlab.tokn", "unknown-key@services.gitlab.list",
+		"jupyter-user@services.jupyter.users[0]", "wrong-type@services.jupyter.userCPU",
+	}, rulesAt(problems))
+	assert.NotContains(t, err.Error(), "lanted-")
+	assert.NotContains(t, err.Error(), "Planted")
+	assert.NotContains(t, err.Error(), "987654")
+}

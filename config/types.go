@@ -324,7 +324,8 @@ type GitLab struct {
 	Resources    Resources `json:"resources"`
 	// Size of the data volume. Default: 60Gi.
 	Size string `json:"size"`
-	// From is the version that is running now; REQUIRED for an update that crosses a required stop. Default: none.
+	// From is the version that is running now, such as 18.11.3. Say it before an update of GitLab: one that goes back or skips
+	// a required stop is then refused with the path to take. Default: none, so that the update is not checked.
 	From    string  `json:"from"`
 	Runners Runners `json:"runners"`
 }
