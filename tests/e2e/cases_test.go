@@ -166,6 +166,7 @@ func (l *lab) firstUp(t *testing.T, r *report) {
 	require.NoError(t, err)
 	requireEncrypted(t, resources)
 	r.state(resources, o)
+	r.budget(t, resources)
 	r.processes = l.attendant.kubelet.names()
 	r.measurePods(t, l.attendant.client())
 }
@@ -340,12 +341,9 @@ func (l *lab) killedOperation(t *testing.T) {
 // recover runs the recovery tool as `make recover` does.
 func (l *lab) recover(t *testing.T) (string, error) {
 	t.Helper()
-	kubeconfig, err := l.stack.run(t.Context(), "stack", "output", "kubeconfig", "--show-secrets")
-	require.NoError(t, err)
-	path := filepath.Join(l.directory, "kubeconfig")
-	require.NoError(t, os.WriteFile(path, []byte(kubeconfig), 0o600))
-	tool := exec.CommandContext(t.Context(), filepath.Join(l.world.directory, "recover"), "--stack", l.stack.name, "--kubeconfig", path)
-	tool.Dir = filepath.Join(l.stack.directory, "project")
+	tool := exec.CommandContext(t.Context(), filepath.Join(l.world.directory, "recover"), "--stack", l.stack.name, "--project", filepath.Join(l.stack.directory, "project"))
+	tool.Env = append(os.Environ(), l.stack.environment()...)
+	tool.Env = append(tool.Env, "PATH="+filepath.Dir(parts.programs["pulumi"])+":"+os.Getenv("PATH"))
 	output, err := tool.CombinedOutput()
 	return string(output), err
 }

@@ -58,7 +58,23 @@ func newLab(t *testing.T, gitops bool) *lab {
 	require.NoError(t, err)
 	l.stack = newDeployment(t, filepath.Join(l.directory, "pulumi"), stackName, changed(t, raw, l.adaptations(gitops)))
 	l.attendant = attend(t, l)
+	t.Cleanup(func() { l.keep(t) })
 	return l
+}
+
+// keep copies the logs of a failed run to the directory that E2E_KEEP names.
+func (l *lab) keep(t *testing.T) {
+	t.Helper()
+	target := os.Getenv("E2E_KEEP")
+	if target == "" || !t.Failed() {
+		return
+	}
+	target = filepath.Join(target, filepath.Base(t.Name()))
+	for name, source := range map[string]string{"pulumi": filepath.Join(l.stack.directory, "logs"), "pods": filepath.Join(l.directory, "pod-logs"), "machine": l.nodes[0].state} {
+		if err := errors.Join(os.MkdirAll(target, 0o755), command("cp", "-r", source, filepath.Join(target, name))); err != nil {
+			t.Log(err)
+		}
+	}
 }
 
 // adaptations are the keys in which the test's stack differs from the committed one.

@@ -25,7 +25,7 @@ func (l *lab) previewOnNothing(t *testing.T, gitops bool, r *report) {
 
 	stackFile, err := os.ReadFile(l.stack.stackFile())
 	require.NoError(t, err)
-	session, err := rehearsal.Open(t.Context(), rehearsal.Options{Root: "../..", Stack: l.stack.name, StackFile: stackFile, Program: program})
+	session, err := rehearsal.Open(t.Context(), rehearsal.Options{Root: "../..", Stack: l.stack.name, StackFile: stackFile, Program: rehearsal.Project})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, session.Close()) }()
 	rehearsed, err := session.Preview(t.Context())

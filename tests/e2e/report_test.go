@@ -17,6 +17,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/stretchr/testify/require"
+
+	"github.com/homelab-ai/homelab-ai/tests/rehearsal"
 )
 
 // report collects what one run measured.
@@ -33,6 +35,7 @@ type report struct {
 	chainTime time.Duration
 	processes []string
 	pods      map[string]budget
+	declared  map[string]rehearsal.Amounts
 	cases     []string
 }
 
@@ -105,6 +108,18 @@ func (r *report) state(resources []apitype.ResourceV3, o *outcome) {
 	for urn := last; urn != ""; urn = next[urn] {
 		r.chain = append([]string{resource.URN(urn).Name()}, r.chain...)
 	}
+}
+
+// budget asks the rehearsal what the declared resources request.
+func (r *report) budget(t *testing.T, resources []apitype.ResourceV3) {
+	t.Helper()
+	var declared []rehearsal.Declared
+	for _, res := range resources {
+		declared = append(declared, rehearsal.Declared{Type: string(res.Type), Inputs: res.Inputs})
+	}
+	table, err := rehearsal.NewBudget(r.lab.config, declared)
+	require.NoError(t, err)
+	r.declared = table.Namespaces
 }
 
 // measurePods sums what the pods of the cluster request, per namespace.
@@ -294,16 +309,28 @@ func firstLine(program string, arguments ...string) string {
 
 // budgetTable compares what the rehearsal says is requested with what the pods of the rendered charts request.
 func (r *report) budgetTable() []string {
-	names := []string{}
+	names := map[string]bool{}
 	for name := range r.pods {
-		names = append(names, name)
+		names[name] = true
 	}
-	sort.Strings(names)
-	lines := []string{"Requested per namespace, summed over the rendered pods and claims:", "",
-		"| namespace | pods | CPU | memory | GPU | storage |", "|---|---|---|---|---|---|"}
-	for _, name := range names {
-		b := r.pods[name]
-		lines = append(lines, fmt.Sprintf("| %s | %d | %.0fm | %.0f Mi | %.0f | %.1f Gi |", name, b.pods, b.milliCPU, b.memoryMiB, b.gpus, b.storageBytes/(1<<30)))
+	for name := range r.declared {
+		names[name] = true
+	}
+	ordered := []string{}
+	for name := range names {
+		ordered = append(ordered, name)
+	}
+	sort.Strings(ordered)
+	lines := []string{
+		"Requested per namespace: what the rehearsal's budget table says, and the sums over the pods and claims of the cluster.", "",
+		"| namespace | pods | CPU, rehearsal | CPU, pods | memory, rehearsal | memory, pods | GPU, rehearsal | GPU, pods | storage, rehearsal | storage, claims |",
+		"|---|---|---|---|---|---|---|---|---|---|",
+	}
+	for _, name := range ordered {
+		b, d := r.pods[name], r.declared[name]
+		lines = append(lines, fmt.Sprintf("| %s | %d | %.0fm | %.0fm | %.0f Mi | %.0f Mi | %.0f | %.0f | %.1f Gi | %.1f Gi |", name, b.pods,
+			d.CPU.AsApproximateFloat64()*1000, b.milliCPU, d.Memory.AsApproximateFloat64()/(1<<20), b.memoryMiB,
+			d.GPU.AsApproximateFloat64(), b.gpus, d.Storage.AsApproximateFloat64()/(1<<30), b.storageBytes/(1<<30)))
 	}
 	return append(lines, "")
 }

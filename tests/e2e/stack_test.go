@@ -27,22 +27,11 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
-	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
 	"gopkg.in/yaml.v3"
 
-	"github.com/homelab-ai/homelab-ai/components"
-	"github.com/homelab-ai/homelab-ai/config"
+	"github.com/homelab-ai/homelab-ai/tests/rehearsal"
 )
-
-// program is what `pulumi up` runs, inline.
-func program(ctx *pulumi.Context) error {
-	cfg, err := config.Load(ctx)
-	if err != nil {
-		return err
-	}
-	return components.Deploy(ctx, cfg)
-}
 
 // deployment is a stack with the true engine and plugins, in a temporary copy of the project.
 type deployment struct {
@@ -96,7 +85,7 @@ func newDeployment(t *testing.T, directory, name string, stackFile []byte) *depl
 func (d *deployment) open(t *testing.T) {
 	t.Helper()
 	workspace, err := auto.NewLocalWorkspace(t.Context(), auto.WorkDir(filepath.Join(d.directory, "project")),
-		auto.PulumiHome(filepath.Join(d.directory, "home")), auto.Pulumi(d.cli), auto.Program(program), auto.EnvVars(d.env))
+		auto.PulumiHome(filepath.Join(d.directory, "home")), auto.Pulumi(d.cli), auto.Program(rehearsal.Project), auto.EnvVars(d.env))
 	require.NoError(t, err)
 	d.stack, err = auto.UpsertStack(t.Context(), d.name, workspace)
 	require.NoError(t, err)
@@ -191,13 +180,18 @@ func (d *deployment) destroy(ctx context.Context) (*outcome, error) {
 	})
 }
 
-// run calls the CLI itself for what the Automation API lacks.
-func (d *deployment) run(ctx context.Context, arguments ...string) (string, error) {
+// environment is what points the CLI at this deployment.
+func (d *deployment) environment() []string {
 	env := []string{"PULUMI_HOME=" + filepath.Join(d.directory, "home")}
 	for key, value := range d.env {
 		env = append(env, key+"="+value)
 	}
-	output, failure, _, err := d.cli.Run(ctx, filepath.Join(d.directory, "project"), nil, nil, nil, env, append(arguments, "--stack", d.name)...)
+	return env
+}
+
+// run calls the CLI itself for what the Automation API lacks.
+func (d *deployment) run(ctx context.Context, arguments ...string) (string, error) {
+	output, failure, _, err := d.cli.Run(ctx, filepath.Join(d.directory, "project"), nil, nil, nil, d.environment(), append(arguments, "--stack", d.name)...)
 	if err != nil {
 		err = errors.Join(err, errors.New(failure))
 	}
