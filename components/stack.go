@@ -98,7 +98,7 @@ func Deploy(ctx *pulumi.Context, cfg *config.Config, opts ...Option) error {
 	var argo *gitops.GitOps
 	if cfg.GitOpsEnabled() {
 		argo, err = gitops.New(ctx, "gitops", &gitops.Args{
-			Config: cfg, Delivery: delivery, Surroundings: around, Ingress: ingress, Trust: pki.Trust, Kinds: kinds,
+			Config: cfg, Delivery: delivery, Surroundings: around, Ingress: ingress, Trust: pki.Trust, Kinds: kinds.Deployed,
 			CACertificate: cluster.CACertificate, Namespaces: workloadNamespaces(),
 		}, on)
 		if err != nil {

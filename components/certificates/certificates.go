@@ -99,7 +99,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if err != nil {
 		return nil, err
 	}
-	ready := pulumi.DependsOn([]pulumi.Resource{manager})
+	ready := pulumi.DependsOn([]pulumi.Resource{manager.Deployed})
 
 	issuer, err := newIssuers(ctx, name, args, space, ready, child)
 	if err != nil {
@@ -212,7 +212,7 @@ func newTrust(
 				"namespaceSelector": map[string]any{"matchLabels": map[string]any{tenant.Label: tenant.LabelValue}},
 			},
 		}},
-	}, child, pulumi.DependsOn([]pulumi.Resource{manager}))
+	}, child, pulumi.DependsOn([]pulumi.Resource{manager.Deployed}))
 }
 
 // trustManagerValues are the values of the chart trust-manager.

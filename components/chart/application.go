@@ -24,11 +24,11 @@ const (
 // application deploys the chart as an Argo CD Application and waits until Argo CD has synced this very spec and
 // reports it healthy. Right after a change the old status still says Synced and Healthy. Argo CD repeats the source
 // that it compared with in the status, so a hash of the spec that is part of the source tells which spec is meant.
-func (d *deployment) application(ctx *pulumi.Context, name string, parent pulumi.Resource) (pulumi.StringOutput, error) {
+func (d *deployment) application(ctx *pulumi.Context, name string, parent pulumi.Resource) (pulumi.Resource, pulumi.StringOutput, error) {
 	gitops := d.Delivery.GitOps
 	values, err := inputs(ctx.Context(), d.Chart, d.values)
 	if err != nil {
-		return pulumi.StringOutput{}, err
+		return nil, pulumi.StringOutput{}, err
 	}
 	timeout := max(gitops.SyncTimeout, d.Args.Timeout)
 	spec := pulumi.All(values, d.Namespace).ApplyT(func(resolved []any) (map[string]any, error) {
@@ -38,7 +38,7 @@ func (d *deployment) application(ctx *pulumi.Context, name string, parent pulumi
 
 	explain, err := d.explainUnhealthy(ctx, name, timeout)
 	if err != nil {
-		return pulumi.StringOutput{}, err
+		return nil, pulumi.StringOutput{}, err
 	}
 	made, err := apiextensions.NewCustomResource(ctx, name+"-application", &apiextensions.CustomResourceArgs{
 		ApiVersion: pulumi.String("argoproj.io/v1alpha1"),
@@ -54,9 +54,9 @@ func (d *deployment) application(ctx *pulumi.Context, name string, parent pulumi
 		OtherFields: map[string]any{"spec": spec},
 	}, pulumi.Parent(parent), d.needs, pulumi.ResourceHooks(&pulumi.ResourceHookBinding{OnError: []*pulumi.ErrorHook{explain}}))
 	if err != nil {
-		return pulumi.StringOutput{}, err
+		return nil, pulumi.StringOutput{}, err
 	}
-	return made.ID().ApplyT(func(pulumi.ID) string { return "Healthy" }).(pulumi.StringOutput), nil
+	return made, made.ID().ApplyT(func(pulumi.ID) string { return "Healthy" }).(pulumi.StringOutput), nil
 }
 
 // applicationSpec renders the spec. Values are one text: it keeps nulls, and numbers as they are.

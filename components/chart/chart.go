@@ -46,6 +46,9 @@ type Chart struct {
 
 	// Status is known once the chart is deployed and ready: deployed for a release, Healthy for an Application.
 	Status pulumi.StringOutput `pulumi:"status"`
+	// Deployed is the release or Application itself. Depend on this and not on the component: the SDK registers a
+	// component's children in the background, and a dependency on the component misses those it does not know yet.
+	Deployed pulumi.Resource
 	// Release is the name of the Helm release or Application.
 	Release string
 	// Version of the chart.
@@ -69,9 +72,9 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		return nil, err
 	}
 	if args.Workload && args.Delivery.GitOps != nil {
-		c.Status, err = d.application(ctx, name, c)
+		c.Deployed, c.Status, err = d.application(ctx, name, c)
 	} else {
-		c.Status, err = d.helmRelease(ctx, name, c)
+		c.Deployed, c.Status, err = d.helmRelease(ctx, name, c)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("chart %s: %w", name, err)
@@ -120,10 +123,10 @@ func (d *deployment) place() string {
 	return d.NamespaceName + "/" + d.release
 }
 
-func (d *deployment) helmRelease(ctx *pulumi.Context, name string, parent pulumi.Resource) (pulumi.StringOutput, error) {
+func (d *deployment) helmRelease(ctx *pulumi.Context, name string, parent pulumi.Resource) (pulumi.Resource, pulumi.StringOutput, error) {
 	values, err := inputs(ctx.Context(), d.Chart, d.values)
 	if err != nil {
-		return pulumi.StringOutput{}, err
+		return nil, pulumi.StringOutput{}, err
 	}
 	args := &releaseArgs{
 		Atomic: pulumi.Bool(true), CleanupOnFail: pulumi.Bool(true), MaxHistory: pulumi.Int(revisionsToRetain),
@@ -139,18 +142,18 @@ func (d *deployment) helmRelease(ctx *pulumi.Context, name string, parent pulumi
 	if only, any := nulls(d.values); any {
 		text, err := yaml.Marshal(only)
 		if err != nil {
-			return pulumi.StringOutput{}, err
+			return nil, pulumi.StringOutput{}, err
 		}
 		args.ValueYamlFiles = pulumi.AssetOrArchiveArray{pulumi.NewStringAsset(string(text))}
 	}
 	explain, err := d.explainPending(ctx, name)
 	if err != nil {
-		return pulumi.StringOutput{}, err
+		return nil, pulumi.StringOutput{}, err
 	}
 	made, err := newRelease(ctx, name+"-release", args, pulumi.Parent(parent), d.needs,
 		pulumi.ResourceHooks(&pulumi.ResourceHookBinding{OnError: []*pulumi.ErrorHook{explain}}))
 	if err != nil {
-		return pulumi.StringOutput{}, err
+		return nil, pulumi.StringOutput{}, err
 	}
-	return made.Status.ApplyT(func(s releaseStatus) string { return s.Status }).(pulumi.StringOutput), nil
+	return made, made.Status.ApplyT(func(s releaseStatus) string { return s.Status }).(pulumi.StringOutput), nil
 }

@@ -126,11 +126,11 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if _, err := newUserTenant(ctx, name+"-user-tenant", args, child); err != nil {
 		return nil, err
 	}
-	gitops.Project, err = newProject(ctx, name+"-project-lab", labProject(args.Delivery, args.Namespaces), space, argo, child)
+	gitops.Project, err = newProject(ctx, name+"-project-lab", labProject(args.Delivery, args.Namespaces), space, argo.Deployed, child)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := newProject(ctx, name+"-project-user", userProject(cfg), space, argo, child); err != nil {
+	if _, err := newProject(ctx, name+"-project-user", userProject(cfg), space, argo.Deployed, child); err != nil {
 		return nil, err
 	}
 
@@ -142,7 +142,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		Service:   release + "-server",
 		Port:      servicePort,
 		Streaming: true, // the web interface follows the state of applications by server-sent events
-	}, child, pulumi.DependsOn([]pulumi.Resource{argo, args.Ingress.Chart}))
+	}, child, pulumi.DependsOn([]pulumi.Resource{argo.Deployed, args.Ingress.Deployed}))
 	if err != nil {
 		return nil, err
 	}

@@ -33,8 +33,8 @@ var (
 type Ollama struct {
 	pulumi.ResourceState
 
-	// Chart is what a client needs to be served. Nil while Ollama is off.
-	Chart *chart.Chart
+	// Deployed is what a client needs to be served. Nil while Ollama is off.
+	Deployed pulumi.Resource
 }
 
 // NewOllama declares Ollama's namespace and model volume and, while it is on, its workload and the Job that pulls the
@@ -70,7 +70,7 @@ func NewOllama(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.Reso
 		return ollama, ctx.RegisterResourceOutputs(ollama, pulumi.Map{})
 	}
 
-	ollama.Chart, err = chart.New(ctx, name+"-chart", &chart.Args{
+	server, err := chart.New(ctx, name+"-chart", &chart.Args{
 		Delivery:      args.Delivery,
 		Chart:         "ollama",
 		Namespace:     space.Name,
@@ -82,9 +82,10 @@ func NewOllama(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.Reso
 	if err != nil {
 		return nil, err
 	}
+	ollama.Deployed = server.Deployed
 	if len(settings.Models) > 0 {
 		if _, err := newModels(ctx, name+"-models", cfg, space, child,
-			pulumi.DependsOn([]pulumi.Resource{ollama.Chart})); err != nil {
+			pulumi.DependsOn([]pulumi.Resource{server.Deployed})); err != nil {
 			return nil, err
 		}
 	}

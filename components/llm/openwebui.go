@@ -86,8 +86,8 @@ func NewOpenWebUI(
 	}
 
 	needs := append([]pulumi.Resource{claim, secret}, args.Needs...)
-	if ollama.Chart != nil {
-		needs = append(needs, ollama.Chart)
+	if ollama.Deployed != nil {
+		needs = append(needs, ollama.Deployed)
 	}
 	workload, err := chart.New(ctx, name+"-chart", &chart.Args{
 		Delivery:        args.Delivery,
@@ -109,7 +109,7 @@ func NewOpenWebUI(
 		Port:       openWebUIServicePort,
 		Websockets: true,
 		Streaming:  true,
-	}, child, pulumi.DependsOn([]pulumi.Resource{workload, args.Ingress.Chart}))
+	}, child, pulumi.DependsOn([]pulumi.Resource{workload.Deployed, args.Ingress.Deployed}))
 	if err != nil {
 		return nil, err
 	}

@@ -53,8 +53,8 @@ type IngressControllerArgs struct {
 type IngressController struct {
 	pulumi.ResourceState
 
-	// Chart is what an Ingress needs to be served.
-	Chart *chart.Chart
+	// Deployed is what an Ingress needs to be served.
+	Deployed pulumi.Resource
 }
 
 // NewIngressController installs the controller and its Service on the one fixed address.
@@ -66,7 +66,7 @@ func NewIngressController(
 	if err != nil {
 		return nil, err
 	}
-	controller.Chart, err = chart.New(ctx, name+"-nginx", &chart.Args{
+	nginx, err := chart.New(ctx, name+"-nginx", &chart.Args{
 		Delivery:      args.Delivery,
 		Chart:         "nginx-ingress",
 		Namespace:     args.Tenant.Name,
@@ -79,6 +79,7 @@ func NewIngressController(
 	if err != nil {
 		return nil, err
 	}
+	controller.Deployed = nginx.Deployed
 	return controller, ctx.RegisterResourceOutputs(controller, pulumi.Map{})
 }
 

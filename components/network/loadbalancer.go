@@ -78,7 +78,7 @@ func NewLoadBalancer(
 			// .0 and .255 of a range are network and broadcast addresses for some old clients.
 			"avoidBuggyIPs": true,
 		}},
-	}, pulumi.Parent(balancer), pulumi.DependsOn([]pulumi.Resource{release}))
+	}, pulumi.Parent(balancer), pulumi.DependsOn([]pulumi.Resource{release.Deployed}))
 	if err != nil {
 		return nil, err
 	}
