@@ -7,12 +7,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/homelab-ai/homelab-ai/config"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"sigs.k8s.io/yaml"
+
+	"github.com/homelab-ai/homelab-ai/config"
 )
 
 // recorder is a mocked engine that keeps what was registered, by resource name.

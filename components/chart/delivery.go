@@ -7,8 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/homelab-ai/homelab-ai/config"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/homelab-ai/homelab-ai/config"
 )
 
 const (

@@ -50,6 +50,31 @@ func TestReport(t *testing.T) {
 	assert.Equal(t, "sync Unknown, health Unknown", (&application{}).report(), "Argo CD has not looked at it yet")
 }
 
+func TestReportTellsAnOldStatus(t *testing.T) {
+	t.Parallel()
+	text := func(spec, compared string) string {
+		source := func(hash string) string { return `{"source": {"helm": {"parameters": [{"value": "` + hash + `"}]}}}` }
+		return `{"spec": ` + source(spec) + `, "status": {"sync": {"status": "Synced", "comparedTo": ` + source(compared) +
+			`}, "health": {"status": "Healthy"}}}`
+	}
+	for _, c := range []struct{ spec, compared, want string }{
+		{"new", "new", "sync Synced, health Healthy"},
+		{"new", "old", "sync Synced, health Healthy\n  Argo CD has not looked at this change yet; is its application controller running?"},
+	} {
+		var app application
+		require.NoError(t, json.Unmarshal([]byte(text(c.spec, c.compared)), &app))
+		assert.Equal(t, c.want, app.report())
+	}
+}
+
+func TestOnlyWaitingIsExplained(t *testing.T) {
+	t.Parallel()
+	waited := `the Kubernetes API server reported that "argocd/web" failed to fully initialize or become live: timed out waiting`
+	assert.True(t, waitedInVain([]string{waited}))
+	assert.False(t, waitedInVain([]string{"applications.argoproj.io is forbidden", waited}))
+	assert.False(t, waitedInVain(nil))
+}
+
 func TestReadApplication(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

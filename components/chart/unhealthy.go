@@ -31,7 +31,7 @@ func (d *deployment) explainUnhealthy(ctx *pulumi.Context, name string, timeout 
 		})
 	}
 	return ctx.RegisterErrorHook(name+"-explain-unhealthy", func(args *pulumi.ErrorHookArgs) (bool, error) {
-		if args.FailedOperation == "delete" {
+		if !waitedInVain(args.Errors) {
 			return false, nil
 		}
 		var report string
@@ -47,11 +47,23 @@ func (d *deployment) explainUnhealthy(ctx *pulumi.Context, name string, timeout 
 	})
 }
 
+// waitedInVain tells whether the newest error is the provider's own report that an object did not become ready; any
+// other error explains itself.
+func waitedInVain(failures []string) bool {
+	return len(failures) > 0 && strings.Contains(failures[0], "failed to fully initialize")
+}
+
 // application is the part of an Argo CD Application that explains its state.
 type application struct {
+	Spec struct {
+		Source applicationSource `json:"source"`
+	} `json:"spec"`
 	Status struct {
 		Sync struct {
-			Status string `json:"status"`
+			Status     string `json:"status"`
+			ComparedTo struct {
+				Source applicationSource `json:"source"`
+			} `json:"comparedTo"`
 		} `json:"sync"`
 		Health     health `json:"health"`
 		Conditions []struct {
@@ -71,6 +83,22 @@ type application struct {
 	} `json:"status"`
 }
 
+// applicationSource is the part of a source that tells one spec from another.
+type applicationSource struct {
+	Helm struct {
+		Parameters []struct {
+			Value string `json:"value"`
+		} `json:"parameters"`
+	} `json:"helm"`
+}
+
+func (s applicationSource) hash() string {
+	if len(s.Helm.Parameters) == 0 {
+		return ""
+	}
+	return s.Helm.Parameters[0].Value
+}
+
 type health struct {
 	Status  string `json:"status"`
 	Message string `json:"message"`
@@ -85,6 +113,9 @@ func (a *application) report() string {
 		return s
 	}
 	lines := []string{fmt.Sprintf("sync %s, health %s", known(a.Status.Sync.Status), known(a.Status.Health.Status))}
+	if a.Status.Sync.ComparedTo.Source.hash() != a.Spec.Source.hash() {
+		lines = append(lines, "Argo CD has not looked at this change yet; is its application controller running?")
+	}
 	for _, condition := range a.Status.Conditions {
 		lines = append(lines, fmt.Sprintf("condition %s: %s", condition.Type, condition.Message))
 	}

@@ -6,9 +6,10 @@ import (
 	"reflect"
 	"strings"
 
-	"github.com/homelab-ai/homelab-ai/config"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/internals"
+
+	"github.com/homelab-ai/homelab-ai/config"
 )
 
 // Values are a chart's values. Leaves are plain Go values or Outputs that are not secret; a secret one is refused

@@ -3,6 +3,7 @@ package tenant
 import (
 	"encoding/base64"
 	"fmt"
+	"strings"
 
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
 	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
@@ -34,8 +35,13 @@ func (t *Tenant) NewClaim(ctx *pulumi.Context, name string, args *ClaimArgs, opt
 	if mode == "" {
 		mode = "ReadWriteOnce"
 	}
+	explain, err := t.explainTaken(ctx, name)
+	if err != nil {
+		return nil, err
+	}
 	opts = append([]pulumi.ResourceOption{
 		pulumi.Parent(t), pulumi.Protect(args.Protect), pulumi.DeleteBeforeReplace(false),
+		pulumi.ResourceHooks(&pulumi.ResourceHookBinding{OnError: []*pulumi.ErrorHook{explain}}),
 	}, opts...)
 	return corev1.NewPersistentVolumeClaim(ctx, t.name+"-"+name+"-claim", &corev1.PersistentVolumeClaimArgs{
 		Metadata: metav1.ObjectMetaArgs{
@@ -50,6 +56,24 @@ func (t *Tenant) NewClaim(ctx *pulumi.Context, name string, args *ClaimArgs, opt
 			},
 		},
 	}, opts...)
+}
+
+// explainTaken says why a claim could not be made because there is one of its name. The provider's own advice, to
+// delete before replacing, would lose the data.
+func (t *Tenant) explainTaken(ctx *pulumi.Context, name string) (*pulumi.ErrorHook, error) {
+	claim := t.Namespace + "/" + name
+	return ctx.RegisterErrorHook(t.name+"-"+name+"-explain-taken", func(args *pulumi.ErrorHookArgs) (bool, error) {
+		if !taken(args.FailedOperation, args.Errors) {
+			return false, nil
+		}
+		return false, ctx.Log.Error(fmt.Sprintf("claim %s exists and is kept, because it holds data. If its storage class or "+
+			"access mode was changed, put the old value back: a claim can't change them. To move the data, make a claim "+
+			"of another name and copy it there", claim), nil)
+	})
+}
+
+func taken(operation string, failures []string) bool {
+	return operation == "create" && len(failures) > 0 && strings.Contains(failures[0], "already exists")
 }
 
 // NewSecret declares an opaque Secret of this name in the tenant; every value is treated as secret.

@@ -9,11 +9,12 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/homelab-ai/homelab-ai/config"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/homelab-ai/homelab-ai/config"
 )
 
 // recorder is a mocked engine that keeps what was registered, by resource name.
@@ -293,6 +294,15 @@ func TestClaim(t *testing.T) {
 		_, err := (&Tenant{name: "ollama"}).NewClaim(nil, "models", incomplete)
 		require.EqualError(t, err, "claim models of tenant ollama: size and class are required")
 	}
+}
+
+func TestTakenClaimIsExplained(t *testing.T) {
+	t.Parallel()
+	exists := `persistentvolumeclaims "models" already exists`
+	assert.True(t, taken("create", []string{exists, "older"}))
+	assert.False(t, taken("update", []string{exists}))
+	assert.False(t, taken("create", []string{"exceeded quota", exists}))
+	assert.False(t, taken("create", nil))
 }
 
 func TestSecretsStaySecret(t *testing.T) {
