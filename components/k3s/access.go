@@ -37,16 +37,16 @@ type Access struct {
 var errHostKey = errors.New("host key mismatch: the host was reinstalled, or something answers in its place; " +
 	"compare with /etc/ssh/ssh_host_ed25519_key.pub on the host itself, then set hostKey")
 
-// newAccess is the only place where an SSH connection is described: commands and probes both use it.
-func newAccess(settings *config.SSH, node *config.Node, readFile func(string) ([]byte, error)) (*Access, error) {
+// newAccess is the only place where an SSH connection is described: commands and probes both use it. A key file that
+// does not exist is an error only when a key is needed.
+func newAccess(settings *config.SSH, node *config.Node, needKey bool) (*Access, error) {
 	access := &Access{Host: node.Host, Port: node.Port, User: node.User, HostKey: strings.TrimSpace(node.HostKey)}
 	switch {
 	case settings.PrivateKey.IsSet():
 		access.key = settings.PrivateKey.Reveal()
 	case settings.PrivateKeyFile != "":
-		path := expandHome(settings.PrivateKeyFile)
-		key, err := readFile(path)
-		if err != nil {
+		key, err := os.ReadFile(expandHome(settings.PrivateKeyFile))
+		if err != nil && (needKey || !errors.Is(err, os.ErrNotExist)) {
 			return nil, fmt.Errorf("cluster.ssh.privateKeyFile: %w; name the private key's file, or use cluster.ssh.agent", err)
 		}
 		access.key = string(key)

@@ -1,13 +1,12 @@
 package k3s
 
 import (
+	"crypto/ed25519"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/ssh"
-
-	"crypto/ed25519"
 
 	"github.com/homelab-ai/homelab-ai/config"
 )
@@ -58,7 +57,7 @@ func lab(t *testing.T, nodes ...string) *config.Config {
 
 func hostsOf(t *testing.T, cfg *config.Config) []*host {
 	t.Helper()
-	hosts, err := newHosts(cfg, nil)
+	hosts, err := newHosts(cfg, true)
 	require.NoError(t, err)
 	return hosts
 }

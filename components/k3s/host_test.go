@@ -63,10 +63,11 @@ func newThrowAway(t *testing.T) *throwAway {
 	return &throwAway{t: t, pid: strings.TrimSpace(string(children))}
 }
 
-// shell runs a command text with input, as sshd would.
+// shell runs a command text with input, as sshd would. It refuses to run anywhere but in the private root.
 func (r *throwAway) shell(text, stdin string) (string, string, error) {
 	r.t.Helper()
-	command := exec.Command("nsenter", "--target", r.pid, "--mount", "--pid", "--root", "sh", "-c", "cd /; "+text)
+	command := exec.Command("nsenter", "--target", r.pid, "--mount", "--pid", "--root",
+		"sh", "-c", "test -e /run/stand-in/private || exit 97; cd /; "+text)
 	command.Env = []string{"PATH=/opt/stand-in:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 	command.Stdin = strings.NewReader(stdin)
 	var stdout, stderr bytes.Buffer

@@ -4,7 +4,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -20,10 +19,9 @@ type Args struct {
 	// Config of the stack, with its defaults. REQUIRED.
 	Config *config.Config
 	// Probe asks a host, in each preview and update, whether it is still as declared. SSHProbe does it for real.
-	// Default: none, so that the program itself contacts no host, and no drift is seen.
+	// Default: none, so that the program itself contacts no host; then no drift is seen, and a private key that is not
+	// on this machine is not missed.
 	Probe ProbeFunc
-	// ReadFile reads cluster.ssh.privateKeyFile. Default: os.ReadFile.
-	ReadFile func(path string) ([]byte, error)
 }
 
 // Cluster is a K3s cluster on hosts of the lab.
@@ -54,7 +52,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		return nil, err
 	}
 	cfg := args.Config
-	hosts, err := newHosts(cfg, args.ReadFile)
+	hosts, err := newHosts(cfg, args.Probe != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -250,13 +248,10 @@ func warn(ctx *pulumi.Context, resource pulumi.Resource, format string, args ...
 }
 
 // newHosts pairs every node with the way to it, servers first, each in the config's order.
-func newHosts(cfg *config.Config, readFile func(string) ([]byte, error)) ([]*host, error) {
-	if readFile == nil {
-		readFile = os.ReadFile
-	}
+func newHosts(cfg *config.Config, needKey bool) ([]*host, error) {
 	var hosts []*host
 	for _, node := range append(cfg.Servers(), cfg.Agents()...) {
-		access, err := newAccess(&cfg.Cluster.SSH, &node, readFile)
+		access, err := newAccess(&cfg.Cluster.SSH, &node, needKey)
 		if err != nil {
 			return nil, err
 		}

@@ -57,7 +57,7 @@ func (s *step) declared() string {
 func (s *step) script() string {
 	var text strings.Builder
 	text.WriteString(assignments(s.params))
-	for _, name := range append([]string{"lib.sh"}, s.scripts...) {
+	for _, name := range append([]string{"base.sh"}, s.scripts...) {
 		content, err := scripts.ReadFile("scripts/" + name)
 		if err != nil {
 			panic(err) // the files are part of the program

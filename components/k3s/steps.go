@@ -113,7 +113,7 @@ func preflightStep(cfg *config.Config, hosts []*host, h *host) *step {
 	}
 	return &step{
 		verb: "preflight", remove: "clean", demandSudo: true,
-		scripts: []string{"release.sh", "remove.sh", "preflight.sh"},
+		scripts: []string{"files.sh", "packages.sh", "release.sh", "remove.sh", "preflight.sh"},
 		lock:    hostLock, limit: 10 * time.Minute,
 		params: merge(removal(cfg, &h.node), binary(cfg), map[string]string{
 			"CONCERNS":         hex.EncodeToString(concerns[:]),
@@ -137,7 +137,7 @@ func preflightStep(cfg *config.Config, hosts []*host, h *host) *step {
 // caStep makes the lab's CA. It stays as it is for years, so that what depends on its output stays known in previews.
 func caStep(cfg *config.Config) *step {
 	return &step{
-		verb: "ca", scripts: []string{"ca.sh"}, lock: hostLock, limit: 10 * time.Minute,
+		verb: "ca", scripts: []string{"packages.sh", "ca.sh"}, lock: hostLock, limit: 10 * time.Minute,
 		params: map[string]string{"CA_SETTINGS": strings.Join([]string{
 			"[req]",
 			"prompt = no",
@@ -158,7 +158,7 @@ func caStep(cfg *config.Config) *step {
 func prepareStep(cfg *config.Config, h *host) *step {
 	toolkit := cfg.Versions.Host.NVIDIAContainerToolkit
 	return &step{
-		verb: "prepare", watched: true, scripts: []string{"prepare.sh"}, lock: hostLock, limit: time.Hour,
+		verb: "prepare", watched: true, scripts: []string{"files.sh", "packages.sh", "prepare.sh"}, lock: hostLock, limit: time.Hour,
 		params: map[string]string{
 			"NODE_NAME":          h.node.Name,
 			"MODULES":            modules(cfg),
@@ -192,7 +192,7 @@ func installStep(cfg *config.Config, hosts []*host, h *host) *step {
 	}
 	return &step{
 		verb: "install", remove: "uninstall", watched: true,
-		scripts: []string{"release.sh", "remove.sh", "install.sh"},
+		scripts: []string{"files.sh", "packages.sh", "release.sh", "remove.sh", "install.sh"},
 		lock:    hostLock, limit: time.Hour, params: params,
 	}
 }
@@ -200,7 +200,7 @@ func installStep(cfg *config.Config, hosts []*host, h *host) *step {
 // tokenStep reads the token that nodes join with.
 func tokenStep(cfg *config.Config) *step {
 	return &step{
-		verb: "token", scripts: []string{"read.sh"}, lock: hostLock, limit: 5 * time.Minute,
+		verb: "token", scripts: []string{"token.sh"}, lock: hostLock, limit: 5 * time.Minute,
 		params: map[string]string{"DATA_DIR": cfg.Cluster.DataDir},
 	}
 }
@@ -209,7 +209,7 @@ func tokenStep(cfg *config.Config) *step {
 // be updated its output is unknown, and the provider's kubeconfig with it.
 func kubeconfigStep(cfg *config.Config) *step {
 	return &step{
-		verb: "kubeconfig", scripts: []string{"read.sh"}, lock: hostLock, limit: 5 * time.Minute,
+		verb: "kubeconfig", scripts: []string{"kubeconfig.sh"}, lock: hostLock, limit: 5 * time.Minute,
 		params: map[string]string{
 			"ENDPOINT":   hostInURL(cfg.APIEndpoint()),
 			"GENERATION": strconv.Itoa(cfg.Cluster.Generation) + "." + strconv.Itoa(cfg.Cluster.KubeconfigGeneration),
@@ -240,7 +240,7 @@ func nodeStep(cfg *config.Config, h *host, verb string, limit time.Duration) *st
 // probeStep asks a host whether it is still as the steps left it.
 func probeStep(h *host) *step {
 	return &step{
-		verb: "probe", scripts: []string{"probe.sh"},
+		verb: "probe", scripts: []string{"files.sh", "probe.sh"},
 		params: map[string]string{"UNIT": unit(&h.node)},
 	}
 }

@@ -11,7 +11,7 @@ wanted_sum() {
 
 wanted_url() {
 	case $(architecture) in
-	arm64) wanted_file=k3s-arm64 ;;
+	arm64) wanted_file='k3s-arm64' ;;
 	*) wanted_file=k3s ;;
 	esac
 	say "$MIRROR/$(printf '%s' "$VERSION" | sed 's/+/%2B/g')/$wanted_file"

@@ -20,5 +20,6 @@ printf '127.0.0.1 localhost\n' >"$root/etc/hosts"
 printf 'ID=debian\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\nPRETTY_NAME="Debian 12"\n' >"$root/etc/os-release"
 touch "$root/run/stand-in/systemd-timesyncd.service.active"
 rm -rf "$root/etc/rancher" "$root/var/lib/rancher" "$root/etc/homelab-ai" "$root/var/lib/homelab-ai"
-echo ready
-exec chroot "$root" /bin/sleep infinity
+touch "$root/run/stand-in/private"
+# Only who is inside says so: until then this process still sees the machine's own root.
+exec chroot "$root" /bin/sh -c 'echo ready && exec sleep infinity'

@@ -1,23 +1,5 @@
 # shellcheck shell=sh
-# What every step shares. Parameters are assigned above this text; upper-case names are parameters.
-set -eu
-PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
-LC_ALL=C
-export PATH LC_ALL
-umask 022
-
-state=/var/lib/homelab-ai
-k3s=/usr/local/bin/k3s
-RUN=${2-} # what the command says after its verb
-
-say() { printf '%s\n' "$*"; }
-
-fail() {
-	printf '%s\n' "$*" >&2
-	exit 1
-}
-
-has() { command -v "$1" >/dev/null 2>&1; }
+# Files of the lab on a host, and the notes that tell whether they still are as they were left.
 
 # put PATH MODE CONTENT writes a file whole or not at all, and only if it is not so already. Before the first change
 # of a run it calls changing, and afterwards $changed is yes. The content never becomes an argument of a process.
@@ -73,42 +55,4 @@ finish() {
 		sha256sum "$@"
 	} >"$state/$finish_step.new"
 	mv -f "$state/$finish_step.new" "$state/$finish_step.done"
-}
-
-# packages COMMAND=PACKAGE... installs the packages whose command is missing.
-packages() {
-	packages_missing=
-	for packages_pair in "$@"; do
-		has "${packages_pair%%=*}" || packages_missing="$packages_missing ${packages_pair#*=}"
-	done
-	[ -n "$packages_missing" ] || return 0
-	# shellcheck disable=SC2086 # a list of words
-	apt_install $packages_missing
-}
-
-apt_install() {
-	DEBIAN_FRONTEND=noninteractive
-	export DEBIAN_FRONTEND
-	dpkg --configure -a >&2
-	apt-get -o DPkg::Lock::Timeout=300 -qq update >&2 || fail "apt-get update failed; is a package repository reachable?"
-	apt-get -o DPkg::Lock::Timeout=300 -qq install -y --no-install-recommends --allow-downgrades --allow-change-held-packages "$@" >&2 ||
-		fail "apt-get could not install: $*"
-}
-
-# download URL FILE
-download() {
-	if has curl; then
-		curl -fsSL --retry 3 --connect-timeout 15 --max-time 1800 -o "$2" "$1"
-	else
-		wget -q --tries=3 --timeout=60 -O "$2" "$1"
-	fi
-}
-
-# architecture prints the name that K3s and Debian give to this machine's.
-architecture() {
-	case $(uname -m) in
-	x86_64) say amd64 ;;
-	aarch64) say arm64 ;;
-	*) uname -m ;;
-	esac
 }
