@@ -1,6 +1,9 @@
 package gitlab
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/pulumi/pulumi-random/sdk/v4/go/random"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
@@ -76,7 +79,8 @@ func NewClients(ctx *pulumi.Context, name string, cfg *config.Config, opts ...pu
 	clients.AdminGroup, clients.UserGroup = cfg.SignIn.AdminGroup, cfg.SignIn.UserGroup
 
 	child := []pulumi.ResourceOption{pulumi.Parent(clients), pulumi.Protect(cfg.Protected())}
-	for service, app := range applications(cfg) {
+	apps := applications(cfg)
+	for _, service := range slices.Sorted(maps.Keys(apps)) {
 		id, err := random.NewRandomId(ctx, name+"-"+service+"-id", &random.RandomIdArgs{
 			ByteLength: pulumi.Int(clientIDBytes),
 		}, child...)
@@ -92,7 +96,7 @@ func NewClients(ctx *pulumi.Context, name string, cfg *config.Config, opts ...pu
 		clients.byService[service] = &Client{
 			ID:          id.Hex,
 			Secret:      pulumi.ToSecret(secret.Result).(pulumi.StringOutput),
-			application: app,
+			application: apps[service],
 		}
 	}
 	return clients, ctx.RegisterResourceOutputs(clients, pulumi.Map{})

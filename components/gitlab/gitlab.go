@@ -71,10 +71,10 @@ type GitLab struct {
 	SSHHost string
 	// RootPassword is the password of the account root, a secret.
 	RootPassword pulumi.StringOutput
-	// Chart is ready when GitLab answers, and Seeded when its projects and OAuth applications are there. Nil while
+	// Deployed is ready when GitLab answers, and Seeded when its projects and OAuth applications are there. Nil while
 	// GitLab is off.
-	Chart  *chart.Chart
-	Seeded pulumi.Resource
+	Deployed pulumi.Resource
+	Seeded   pulumi.Resource
 }
 
 // Namespaces are the tenants of a stack that this package deploys charts into.
@@ -114,7 +114,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		if err := g.newWorkload(ctx, name, args, space, kept); err != nil {
 			return nil, err
 		}
-		if err := g.newRunners(ctx, name, args, g.Chart); err != nil {
+		if err := g.newRunners(ctx, name, args); err != nil {
 			return nil, err
 		}
 	}
@@ -175,7 +175,7 @@ func (g *GitLab) newWorkload(
 		return err
 	}
 	configSum := sha256.Sum256([]byte(omnibus))
-	g.Chart, err = chart.New(ctx, name+"-chart", &chart.Args{
+	server, err := chart.New(ctx, name+"-chart", &chart.Args{
 		Delivery:      args.Delivery,
 		Chart:         "app-template",
 		Release:       Namespace,
@@ -188,21 +188,25 @@ func (g *GitLab) newWorkload(
 	if err != nil {
 		return err
 	}
-	for host, port := range map[string]int{settings.Host: httpPort, settings.RegistryHost: registryPort} {
-		_, err := network.NewIngress(ctx, name+"-"+host, &network.IngressArgs{
+	g.Deployed = server.Deployed
+	for _, way := range []struct {
+		name, host string
+		port       int
+	}{{"web", settings.Host, httpPort}, {"registry", settings.RegistryHost, registryPort}} {
+		_, err := network.NewIngress(ctx, name+"-"+way.name, &network.IngressArgs{
 			Namespace:  space.Name,
-			Host:       host,
+			Host:       way.host,
 			Service:    Namespace,
-			Port:       port,
-			Websockets: port == httpPort,
+			Port:       way.port,
+			Websockets: way.port == httpPort,
 			Streaming:  true, // clones, pulls and job logs are passed on as they come
 			BodySize:   "0",  // pushes and layers of any size
-		}, child, pulumi.DependsOn([]pulumi.Resource{g.Chart, args.Ingress.Chart}))
+		}, child, pulumi.DependsOn([]pulumi.Resource{g.Deployed, args.Ingress.Deployed}))
 		if err != nil {
 			return err
 		}
 	}
-	g.Seeded, err = g.newSeed(ctx, name+"-seed", args, child, pulumi.DependsOn([]pulumi.Resource{g.Chart}))
+	g.Seeded, err = g.newSeed(ctx, name+"-seed", args, child, pulumi.DependsOn([]pulumi.Resource{g.Deployed}))
 	if err != nil {
 		return err
 	}

@@ -98,7 +98,7 @@ func classes(cfg *config.Config) []class {
 
 // newRunners declares the managers and the namespaces of their jobs. They hold nothing but caches and go with the
 // runners.
-func (g *GitLab) newRunners(ctx *pulumi.Context, name string, args *Args, server pulumi.Resource) error {
+func (g *GitLab) newRunners(ctx *pulumi.Context, name string, args *Args) error {
 	declared := classes(args.Config)
 	if len(declared) == 0 {
 		return nil
@@ -114,7 +114,7 @@ func (g *GitLab) newRunners(ctx *pulumi.Context, name string, args *Args, server
 	if err != nil {
 		return err
 	}
-	tokens, err := newTokens(ctx, name+"-runner-tokens", args, declared, child, pulumi.DependsOn([]pulumi.Resource{server}))
+	tokens, err := newTokens(ctx, name+"-runner-tokens", args, declared, child, pulumi.DependsOn([]pulumi.Resource{g.Deployed}))
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 type Script struct {
 	// Verb names the script in the command's text: lower-case words with hyphens. REQUIRED.
 	Verb string
-	// Text is POSIX sh. It must be repeatable, and may use the functions of scripts/lib.sh. The script runs again when
+	// Text is POSIX sh. It must be repeatable, and may use the functions of scripts/base.sh. The script runs again when
 	// it changes. REQUIRED.
 	Text string
 	// Parameters are assigned before the script: names in upper case, values of any kind, secrets among them. They reach
