@@ -30,7 +30,7 @@ func (d *deployment) application(ctx *pulumi.Context, name string, parent pulumi
 	if err != nil {
 		return nil, pulumi.StringOutput{}, err
 	}
-	timeout := max(gitops.SyncTimeout, d.Args.Timeout)
+	timeout := max(gitops.SyncTimeout, d.Timeout)
 	spec := pulumi.All(values, d.Namespace).ApplyT(func(resolved []any) (map[string]any, error) {
 		return d.applicationSpec(resolved[0].(map[string]any), resolved[1].(string))
 	}).(pulumi.MapOutput)

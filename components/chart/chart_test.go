@@ -28,7 +28,7 @@ func (r *recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.P
 	r.resources[args.Name] = args
 	state := args.Inputs.Copy()
 	switch args.TypeToken {
-	case releaseToken:
+	case releaseType:
 		state["status"] = resource.NewObjectProperty(resource.PropertyMap{"status": resource.NewStringProperty("deployed")})
 	case "random:index/randomPassword:RandomPassword":
 		state["result"] = resource.MakeSecret(resource.NewStringProperty("key of this run"))
@@ -102,7 +102,7 @@ func TestReleaseFromRepository(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "deployed", status)
 	got := r.inputs(t, "site-release")
-	assert.Equal(t, releaseToken, r.resources["site-release"].TypeToken)
+	assert.Equal(t, releaseType, r.resources["site-release"].TypeToken)
 	assert.Equal(t, map[string]any{
 		"chart": "web-server", "version": "1.2.3", "repositoryOpts": map[string]any{"repo": "https://charts.example.org"},
 		"name": "front", "namespace": "web", "createNamespace": false, "compat": "true",

@@ -7,9 +7,9 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// releaseToken is the type of a Helm release in the Kubernetes provider. The SDK's own package for it, helm/v3,
+// releaseType is the type of a Helm release in the Kubernetes provider. The SDK's own package for it, helm/v3,
 // brings half a million lines to compile; this resource is the same one.
-const releaseToken = "kubernetes:helm.sh/v3:Release"
+const releaseType = "kubernetes:helm.sh/v3:Release"
 
 // release is a Helm release, with the inputs of the provider's schema that the lab uses.
 type release struct {
@@ -89,5 +89,5 @@ func newRelease(ctx *pulumi.Context, name string, args *releaseArgs, opts ...pul
 	}
 	args.Compat = pulumi.String("true")
 	var made release
-	return &made, ctx.RegisterResource(releaseToken, name, args, &made, opts...)
+	return &made, ctx.RegisterResource(releaseType, name, args, &made, opts...)
 }

@@ -111,7 +111,7 @@ func TestInterruptedUpgradeGoesBack(t *testing.T) {
 	cfg := helmInMemory(t, revision("web", 1, release.StatusDeployed), revision("web", 2, release.StatusPendingUpgrade))
 	var out bytes.Buffer
 	require.NoError(t, repairAll(plan(stored(t, cfg)), with(cfg), &out))
-	assert.Equal(t, "lab/web is pending-upgrade (revision 2): roll back to revision 1: done\nRun `pulumi up` again.\n", out.String())
+	assert.Equal(t, "lab/web is pending-upgrade (revision 2): roll back to revision 1: done\n"+whatNext+"\n", out.String())
 
 	last, err := cfg.Releases.Last("web")
 	require.NoError(t, err)

@@ -12,6 +12,10 @@ import (
 // revisionsToRetain is the history limit that the lab's releases have.
 const revisionsToRetain = 5
 
+// whatNext is said when everything is repaired.
+const whatNext = "Run `pulumi up` again. Where the stack is locked run `pulumi cancel` before; where Pulumi goes on " +
+	"warning of pending operations run `pulumi refresh --clear-pending-creates` after."
+
 // repairer carries steps out.
 type repairer struct {
 	// configure returns Helm's configuration for one namespace.
@@ -40,7 +44,7 @@ func repairAll(steps []step, r repairer, out io.Writer) error {
 		_, _ = fmt.Fprintf(out, "%s: done\n", s)
 	}
 	if len(failures) == 0 && !r.dryRun {
-		_, _ = fmt.Fprintln(out, "Run `pulumi up` again.")
+		_, _ = fmt.Fprintln(out, whatNext)
 	}
 	return errors.Join(failures...)
 }
