@@ -57,8 +57,21 @@ func custom(kind, name string) func(*graph) []*node {
 	})
 }
 
-func agents(g *graph) bool   { return len(g.cfg.Agents()) > 0 }
-func models(g *graph) bool   { return g.cfg.Services.Ollama.On() && len(g.cfg.Services.Ollama.Models) > 0 }
+// issuers are the issuers that certificates name.
+func issuers(g *graph) []*node {
+	named := map[string]bool{}
+	for _, n := range g.where(ofKind("Certificate")) {
+		named[str(n.inputs, "spec", "issuerRef", "name")] = true
+	}
+	return g.where(func(n *node) bool {
+		return str(n.inputs, "kind") == "ClusterIssuer" && named[str(n.inputs, "metadata", "name")]
+	})
+}
+
+func agents(g *graph) bool { return len(g.cfg.Agents()) > 0 }
+func models(g *graph) bool {
+	return g.cfg.Services.Ollama.On() && len(g.cfg.Services.Ollama.Models) > 0
+}
 func ollama(g *graph) bool   { return g.cfg.Services.Ollama.On() }
 func chat(g *graph) bool     { return g.cfg.Services.OpenWebUI.On() }
 func chatting(g *graph) bool { return ollama(g) && chat(g) }
@@ -79,7 +92,7 @@ func edges() []edge {
 		{name: "address pool after MetalLB", from: custom("IPAddressPool", ""), to: release("metallb")},
 		{name: "advertisement after address pool", from: custom("L2Advertisement", ""), to: custom("IPAddressPool", "")},
 		{name: "issuers after cert-manager", from: custom("ClusterIssuer", ""), to: release("cert-manager")},
-		{name: "certificates after issuers", from: custom("Certificate", ""), to: custom("ClusterIssuer", "")},
+		{name: "certificates after their issuer", from: custom("Certificate", ""), to: issuers},
 		{name: "trust-manager after cert-manager", from: release("trust-manager"), to: release("cert-manager")},
 		{name: "trust bundle after trust-manager", from: custom("Bundle", ""), to: release("trust-manager")},
 		{name: "NGINX after its certificate", from: release("nginx-ingress"), to: custom("Certificate", "")},
@@ -135,7 +148,7 @@ func graphRules() []rule {
 			name: "every object waits for its own namespace",
 			check: func(g *graph) (int, []string) {
 				spaces := map[string]*node{}
-				for _, n := range g.where(isNamespace) {
+				for _, n := range g.where(ofType("kubernetes:core/v1:Namespace")) { // the adopted ones are there anyway
 					spaces[str(n.inputs, "metadata", "name")] = n
 				}
 				var subjects int

@@ -283,7 +283,7 @@ func chartRules() []rule {
 				return ""
 			}),
 			mutate:  set(isApp, false, "spec", "source", "helm", "skipCrds"),
-			applies: gitops,
+			applies: both(gitops, ollama),
 		},
 		{
 			name: "every Application is waited for by the hash of its own spec",
@@ -297,7 +297,7 @@ func chartRules() []rule {
 				return ""
 			}),
 			mutate:  set(isApp, "", "metadata", "annotations", "pulumi.com/waitFor"),
-			applies: gitops,
+			applies: both(gitops, ollama),
 		},
 		{
 			name: "every volume of a workload's chart is a claim that Pulumi owns",
@@ -462,7 +462,9 @@ func secretRules() []rule {
 			mutate: func(g *graph) {
 				g.where(func(n *node) bool { return strings.HasPrefix(n.typ, "random:") })[0].typ = "random:index/randomString:RandomString"
 			},
-			applies: func(g *graph) bool { return len(g.where(func(n *node) bool { return strings.HasPrefix(n.typ, "random:") })) > 0 },
+			applies: func(g *graph) bool {
+				return len(g.where(func(n *node) bool { return strings.HasPrefix(n.typ, "random:") })) > 0
+			},
 		},
 	}
 }

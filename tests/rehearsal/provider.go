@@ -85,8 +85,8 @@ type provider struct {
 	version   string
 	simulator simulator
 	journal   *journal
-	// latency is how long each operation takes, so that what runs side by side can be told from what waits.
-	latency time.Duration
+	// before is called before each operation. It may be nil.
+	before func(op string, urn resource.URN)
 }
 
 var _ plugin.GrpcProvider = (*provider)(nil)
@@ -170,7 +170,7 @@ func (p *provider) Diff(_ context.Context, req plugin.DiffRequest) (plugin.DiffR
 }
 
 func (p *provider) Create(_ context.Context, req plugin.CreateRequest) (plugin.CreateResponse, error) {
-	start := p.begin(req.Preview)
+	start := p.begin("create", req.URN, req.Preview)
 	id, state, err := p.simulator.create(req.URN, req.Properties, req.Preview)
 	if err != nil {
 		return plugin.CreateResponse{}, err
@@ -182,7 +182,7 @@ func (p *provider) Create(_ context.Context, req plugin.CreateRequest) (plugin.C
 }
 
 func (p *provider) Update(_ context.Context, req plugin.UpdateRequest) (plugin.UpdateResponse, error) {
-	start := p.begin(req.Preview)
+	start := p.begin("update", req.URN, req.Preview)
 	state, err := p.simulator.update(req.URN, string(req.ID), req.OldOutputs, req.NewInputs, req.Preview)
 	if err != nil {
 		return plugin.UpdateResponse{}, err
@@ -194,7 +194,7 @@ func (p *provider) Update(_ context.Context, req plugin.UpdateRequest) (plugin.U
 }
 
 func (p *provider) Delete(_ context.Context, req plugin.DeleteRequest) (plugin.DeleteResponse, error) {
-	start := p.begin(false)
+	start := p.begin("delete", req.URN, false)
 	if err := p.simulator.remove(req.URN, string(req.ID), req.Outputs); err != nil {
 		return plugin.DeleteResponse{}, err
 	}
@@ -213,10 +213,10 @@ func (p *provider) Invoke(_ context.Context, req plugin.InvokeRequest) (plugin.I
 	return plugin.InvokeResponse{}, fmt.Errorf("the rehearsal does not simulate the function %s", req.Tok)
 }
 
-func (p *provider) begin(preview bool) time.Time {
+func (p *provider) begin(op string, urn resource.URN, preview bool) time.Time {
 	start := time.Now()
-	if !preview {
-		time.Sleep(p.latency)
+	if !preview && p.before != nil {
+		p.before(op, urn)
 	}
 	return start
 }

@@ -40,8 +40,9 @@ type Options struct {
 	Progress io.Writer
 	// Color is passed on to Pulumi: always, never or auto. Default: never.
 	Color string
-	// Latency is how long each simulated operation takes. Default: none.
-	Latency time.Duration
+	// Before is called before each operation that a simulated provider carries out, from several goroutines at once;
+	// while it waits, so does the operation. Default: nothing.
+	Before func(op string, urn resource.URN)
 }
 
 // Session is one stack in a temporary copy of the project, with its own backend, passphrase and PULUMI_HOME.
@@ -225,7 +226,7 @@ func (s *Session) environment() (map[string]string, error) {
 	attached := make([]string, 0, len(simulators))
 	for _, each := range simulators {
 		port, err := serve(&provider{
-			version: each.version, simulator: each.simulator, journal: s.journal, latency: s.options.Latency,
+			version: each.version, simulator: each.simulator, journal: s.journal, before: s.options.Before,
 		}, s.cancel)
 		if err != nil {
 			return nil, fmt.Errorf("serving the simulated provider %s: %w", each.name, err)

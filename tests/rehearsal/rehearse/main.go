@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 
 	"golang.org/x/term"
 
@@ -19,7 +20,9 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := run(ctx, *stack); err != nil {
-		fmt.Fprintln(os.Stderr, "rehearsal failed:", err)
+		// What Pulumi printed stands above already.
+		message, _, _ := strings.Cut(err.Error(), "\ncode:")
+		fmt.Fprintln(os.Stderr, "rehearsal failed:", message)
 		os.Exit(1)
 	}
 }
