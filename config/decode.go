@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/agext/levenshtein"
 )
@@ -183,6 +185,10 @@ func (c *checker) decodeSecret(path string, value any, target reflect.Value, enc
 func (c *checker) decodeString(path string, value any, target reflect.Value) {
 	switch value := value.(type) {
 	case string:
+		if !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) {
+			c.add(Text, path, "", "must be one line without control characters")
+			return
+		}
 		target.SetString(value)
 	case json.Number:
 		// 1.10 would lose its zero on the way, so only whole numbers may go without quotes.

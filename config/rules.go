@@ -8,6 +8,7 @@ const (
 	StackFile       Rule = "stack-file"       // the file can be read, and no key is given twice
 	UnknownKey      Rule = "unknown-key"      // every key is known
 	WrongType       Rule = "wrong-type"       // every value has its field's type
+	Text            Rule = "text"             // texts are one line of printable characters
 	Required        Rule = "required"         // what has no default is set
 	PlaintextSecret Rule = "plaintext-secret" // a secret is encrypted
 	EncryptedValue  Rule = "encrypted-value"  // what is no secret can be read and checked
@@ -139,10 +140,12 @@ const (
 	Architecture           Rule = "architecture"             // for amd64 or arm64
 	Checksum               Rule = "checksum"                 // checksums are sha256 in hexadecimal
 	ChartVersion           Rule = "chart-version"            // charts have exact versions
+	ChartName              Rule = "chart-name"               // and names a repository can hold
 	ChartRepository        Rule = "chart-repository"         // from an OCI registry or an https repository
 	ImageTag               Rule = "image-tag"                // images have a tag that does not float
 	ImageDigest            Rule = "image-digest"             // digests are sha256
 	ImageRepository        Rule = "image-repository"         // images name their registry
+	PackageVersion         Rule = "package-version"          // packages have a version of their manager's
 	ChartMirror            Rule = "chart-mirror"             // a mirror is an OCI prefix or a Helm repository
 	ChartMirrorUnreachable Rule = "chart-mirror-unreachable" // that Argo CD reaches from inside the cluster
 )

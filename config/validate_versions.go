@@ -38,11 +38,13 @@ func (c *checker) unknownEntries(rule Rule, path, kind string, names, known []st
 }
 
 var (
-	k3sVersion  = regexp.MustCompile(`^v[0-9]+\.[0-9]+\.[0-9]+\+k3s[0-9]+$`)
-	sha256Hex   = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	imageTag    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
-	imageDigest = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
-	imageName   = regexp.MustCompile(`^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)+$`)
+	k3sVersion     = regexp.MustCompile(`^v[0-9]+\.[0-9]+\.[0-9]+\+k3s[0-9]+$`)
+	sha256Hex      = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	chartName      = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,62}$`)
+	packageVersion = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z.+:~-]{0,63}$`)
+	imageTag       = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
+	imageDigest    = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	imageName      = regexp.MustCompile(`^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)+$`)
 )
 
 // floating are tags that mean something else tomorrow.
@@ -57,9 +59,12 @@ func (c *checker) validateVersions() {
 	for _, name := range slices.Sorted(maps.Keys(versions.Images)) {
 		c.validateImage("versions.images."+name, versions.Images[name])
 	}
-	const key = "versions.host.nvidia-container-toolkit.keySHA256"
+	const toolkit = "versions.host.nvidia-container-toolkit"
+	if version := versions.Host.NVIDIAContainerToolkit.Version; !packageVersion.MatchString(version) {
+		c.add(PackageVersion, toolkit+".version", version, "must be the package's version, such as 1.20.1-1")
+	}
 	if sum := versions.Host.NVIDIAContainerToolkit.KeySHA256; !sha256Hex.MatchString(sum) {
-		c.add(Checksum, key, sum, "must be the sha256 of the repository's key file: 64 hexadecimal digits")
+		c.add(Checksum, toolkit+".keySHA256", sum, "must be the sha256 of the repository's key file: 64 hexadecimal digits")
 	}
 	c.validateMirror()
 }
@@ -105,6 +110,9 @@ func exactVersion(version string) bool {
 func (c *checker) validateChart(path string, chart Chart) {
 	if !exactVersion(chart.Version) {
 		c.add(ChartVersion, path+".version", chart.Version, "must be one exact version, such as 1.2.3")
+	}
+	if !chartName.MatchString(chart.Name) {
+		c.add(ChartName, path+".name", chart.Name, "must be a chart's name in lower case, such as ollama")
 	}
 	c.url(ChartRepository, path+".repository", chart.Repository, "oci", "https")
 }
