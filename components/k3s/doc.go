@@ -17,25 +17,36 @@
 //
 // The login shell of the SSH user gets (without the sudo where the user is root)
 //
-//	sudo -n flock -o -w 1800 /run/lock/homelab-ai.lock timeout -k 30 3600 sh -c '<read stdin whole, then run it>' homelab-ai install 3f2a...
+//	sudo -n flock -o -E 75 -w 1800 /run/lock/homelab-ai.lock timeout -k 30 3600 sh -c '<read stdin whole, then run it>' homelab-ai install 3f2a...
 //
 // The script and its parameters arrive by stdin as POSIX sh: first assignments, then functions, then one call. It runs
 // only when it has arrived whole, with /dev/null as its own stdin. The lock is held by flock alone (-o), so no daemon
 // that a script starts can keep it; it is given up when the script ends or after an hour at the latest, also when the
-// connection broke. A second run waits for the first for up to half an hour.
+// connection broke. A second run waits for the first for up to half an hour, then ends with status 75.
 //
 // The words after homelab-ai are the verb and the sha256 of what is declared (script and parameters). The text of
-// create changes when the declaration changes, the text of update when the host was found to have drifted (see Probe).
+// create changes when the declaration changes. The text of update names the last repair instead (revision:0 when there
+// was none): see below.
+//
+// # Drift
+//
+// prepare and install note on the host what they left: /var/lib/homelab-ai/<step>.done holds the revision, the hash of
+// the declaration and the sha256 of every file. In each preview and update the program itself asks every host, side by
+// side and for a few seconds at most, to compare (SSHProbe, script probe.sh, without a lock). A host that differs, whose
+// service is down or that was set back gets a new revision, derived from the old one and from what was found: the text of
+// update changes, so the preview shows the step, and the update runs it. The script notes the new revision, so the next
+// update finds text and host agreeing and changes nothing. A host that does not answer keeps the text it had and is
+// warned about; one with another host key ends the run. Decision record 0008 has the alternatives.
 //
 // # What the scripts need from a host
 //
 // These are found through PATH (completed by /usr/sbin and /sbin), never by an absolute path:
 //
 //   - coreutils, sed, grep, awk, find, cmp and util-linux (flock, mount, umount) as Debian and Ubuntu bring them;
-//   - curl, or else wget;
+//   - curl, or else wget (the answer's Date header is what hosts' clocks are compared with);
 //   - openssl and update-ca-certificates (installed by apt-get when missing);
 //   - systemctl daemon-reload | enable UNIT | disable UNIT | restart --no-block UNIT | stop UNIT |
-//     reset-failed UNIT | is-active --quiet UNIT, where UNIT is k3s.service, k3s-agent.service, a time daemon
+//     reset-failed UNIT | is-active --quiet UNIT (journalctl -u UNIT -n 20 --no-pager where present), where UNIT is k3s.service, k3s-agent.service, a time daemon
 //     (chrony.service, ntpsec.service, systemd-timesyncd.service) or apt's timers;
 //   - sysctl -q -p FILE;
 //   - modprobe -n -q MODULE (would it load?) and modprobe MODULE;
@@ -53,9 +64,9 @@
 //   - k3s --version, whose first line is "k3s version v1.36.4+k3s1 (0123abcd)";
 //   - k3s server and k3s agent, started by the units k3s.service and k3s-agent.service below /etc/systemd/system with
 //     Type=notify; both read /etc/rancher/k3s/config.yaml;
-//   - k3s kubectl (which reads /etc/rancher/k3s/k3s.yaml, on servers only): get --raw=/readyz; get nodes -o name; get node
-//     NAME -o jsonpath=...; cordon, drain, uncordon and delete of a node; get, create and delete of the ConfigMap
-//     kube-system/homelab-ai-upgrade;
+//   - k3s kubectl [--request-timeout=20s] (which reads /etc/rancher/k3s/k3s.yaml, on servers only): get --raw=/readyz; get
+//     nodes -o name; get node NAME -o jsonpath=...; cordon, drain, uncordon and delete of a node; get, create and
+//     delete of the ConfigMap kube-system/homelab-ai-upgrade;
 //   - the files <dataDir>/server/node-token and /etc/rancher/k3s/k3s.yaml that a running server has written (the
 //     latter's server is https://127.0.0.1:6443).
 //

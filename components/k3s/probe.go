@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -89,13 +90,27 @@ func probe(ctx *pulumi.Context, cluster *Cluster, hosts []*host, ask ProbeFunc) 
 		case err != nil:
 			warn(ctx, cluster, "%s was not checked for drift: %v", h.node.Name, err)
 		}
+		var drift []string
 		for _, left := range h.condition {
 			for _, what := range left.drift {
-				warn(ctx, cluster, "%s is no longer as declared and will be repaired: %s", h.node.Name, what)
+				drift = append(drift, describe(what))
 			}
+		}
+		if len(drift) > 0 {
+			slices.Sort(drift)
+			warn(ctx, cluster, "%s is no longer as declared and will be repaired: %s", h.node.Name, strings.Join(drift, ", "))
 		}
 	}
 	return errors.Join(impostors...)
+}
+
+// describe words one finding of probe.sh: a path and its sha256 now, or what became of it.
+func describe(finding string) string {
+	what, now, _ := strings.Cut(finding, " ")
+	if len(now) == sha256.Size*2 {
+		now = "changed"
+	}
+	return what + " is " + now
 }
 
 // parseCondition reads what probe.sh prints.

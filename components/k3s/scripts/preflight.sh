@@ -67,7 +67,7 @@ check_kernel() {
 	for module in $MODULES; do
 		[ -d "/sys/module/$module" ] && continue
 		grep -qs "/$(printf '%s' "$module" | sed 's/_/[_-]/g')\.ko" "/lib/modules/$(uname -r)/modules.builtin" && continue
-		modprobe -n -q "$module" && continue
+		modprobe -n -q "$module" 2>/dev/null && continue
 		if [ "$module" = wireguard ]; then
 			found "kernel: module wireguard is missing; install the distribution's own kernel, or set cluster.flannelBackend to vxlan"
 		else
