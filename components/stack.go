@@ -36,6 +36,10 @@ func Deploy(ctx *pulumi.Context, cfg *config.Config, opts ...Option) error {
 	if err := keepDelivery(ctx, cfg); err != nil {
 		return err
 	}
+	whole, err := newGuard(ctx)
+	if err != nil {
+		return err
+	}
 	around, delivery := tenant.Around(cfg), chart.From(cfg)
 
 	// Hosts and Kubernetes.
@@ -120,6 +124,9 @@ func Deploy(ctx *pulumi.Context, cfg *config.Config, opts ...Option) error {
 		return err
 	}
 
+	if err := whole.close(ctx, cfg); err != nil {
+		return err
+	}
 	return export(ctx, cfg, cluster, argo, chat)
 }
 

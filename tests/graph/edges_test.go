@@ -267,6 +267,28 @@ func graphRules() []rule {
 			applies: func(g *graph) bool { return g.cfg.Protected() },
 		},
 		rule{
+			// Pulumi deletes from the end of the graph, and what is not protected goes before it comes to what is.
+			name: "one protected resource waits for all others, on a protected stack",
+			check: func(g *graph) (int, []string) {
+				last := g.where(isLast)
+				if len(last) != 1 || !last[0].protect {
+					return len(last), []string{"the last resource is missing, or not protected"}
+				}
+				waits := g.reachable(last[0])
+				var subjects int
+				var violations []string
+				for _, n := range g.where(func(n *node) bool { return n.custom && !isLast(n) }) {
+					subjects++
+					if !waits[n.urn] {
+						violations = append(violations, n.name+" can be deleted before the refusal")
+					}
+				}
+				return subjects, violations
+			},
+			mutate:  func(g *graph) { cut(g.where(isLast)[0]) },
+			applies: func(g *graph) bool { return g.cfg.Protected() },
+		},
+		rule{
 			name: "nothing is protected on a stack that is not",
 			check: each(func(*node) bool { return true }, func(_ *graph, n *node) string {
 				if n.protect {
@@ -300,6 +322,9 @@ func graphRules() []rule {
 		},
 	)
 }
+
+// isLast finds the resource whose deletion comes first.
+func isLast(n *node) bool { return n.typ == "pulumi:index:Stash" && n.name == "protection" }
 
 // holdsData are claims, the installation of the first server, and the lab's CA.
 func holdsData(n *node) bool {

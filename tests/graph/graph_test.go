@@ -124,34 +124,33 @@ func (g *graph) remove(match func(*node) bool) {
 	}
 }
 
-// reaches tells whether a node waits for another one, directly or through others. Who waits for a component waits for
-// its children.
-func (g *graph) reaches(from, to *node) bool {
-	children := map[string][]string{}
-	byURN := map[string]*node{}
+// reaches tells whether a node waits for another one, directly or through others.
+func (g *graph) reaches(from, to *node) bool { return g.reachable(from)[to.urn] }
+
+// reachable returns what a node waits for, directly or through others. Who waits for a component waits for its children.
+func (g *graph) reachable(from *node) map[string]bool {
+	children, byURN := map[string][]string{}, map[string]*node{}
 	for _, n := range g.nodes {
 		byURN[n.urn] = n
 		children[n.parent] = append(children[n.parent], n.urn)
 	}
-	seen := map[string]bool{}
-	var visit func(urns []string) bool
-	visit = func(urns []string) bool {
+	reached := map[string]bool{}
+	var visit func(urns []string)
+	visit = func(urns []string) {
 		for _, urn := range urns {
-			if urn == to.urn {
-				return true
-			}
 			n := byURN[urn]
-			if n == nil || seen[urn] {
+			if n == nil || reached[urn] {
 				continue
 			}
-			seen[urn] = true
-			if visit(n.needs) || !n.custom && visit(children[urn]) {
-				return true
+			reached[urn] = true
+			visit(n.needs)
+			if !n.custom {
+				visit(children[urn])
 			}
 		}
-		return false
 	}
-	return visit(from.needs)
+	visit(from.needs)
+	return reached
 }
 
 // cut removes everything that makes from wait for to: all of its own edges.

@@ -6,12 +6,13 @@ import (
 )
 
 // LongestChain returns the longest run of resources that each need the one before: what bounds the time of an update
-// however much runs side by side. Components and providers take no time and do not count.
+// however much runs side by side. Components, providers and values in state take no time and
+// do not count.
 func LongestChain(resources []apitype.ResourceV3) []resource.URN {
 	needs := dependencies(resources)
 	custom := map[resource.URN]bool{}
 	for _, r := range resources {
-		custom[r.URN] = r.Custom && !isProvider(r)
+		custom[r.URN] = r.Custom && !isProvider(r) && r.Type != stashType
 	}
 	length, next := map[resource.URN]int{}, map[resource.URN]resource.URN{}
 	var measure func(urn resource.URN) int
@@ -77,6 +78,9 @@ func DependsOn(resources []apitype.ResourceV3, urn, other resource.URN) bool {
 	}
 	return reach(urn)
 }
+
+// stashType is a value that the engine keeps by itself.
+const stashType = "pulumi:index:Stash"
 
 func isProvider(r apitype.ResourceV3) bool {
 	return len(r.Type) > 17 && r.Type[:17] == "pulumi:providers:"

@@ -189,7 +189,7 @@ func (l *life) leaks(*config.Config) error {
 
 func (l *life) destroy(cfg *config.Config) error {
 	if cfg.Protected() {
-		size := l.session.cluster.size()
+		size, before := l.session.cluster.size(), len(l.report.Resources)
 		result, err := l.do("refused", "destroy: protection must refuse", l.session.Destroy)
 		if err == nil {
 			return errors.New("a protected stack was destroyed")
@@ -199,6 +199,9 @@ func (l *life) destroy(cfg *config.Config) error {
 		}
 		if len(result.Journal) > 0 || l.session.cluster.size() != size {
 			return errors.New("a refused destroy removed something all the same")
+		}
+		if left, err := l.session.Resources(); err != nil || len(left) != before {
+			return fmt.Errorf("a refused destroy left %d of %d resources in the state: %w", len(left), before, err)
 		}
 		l.say("protection refused; now it is lifted")
 		if err := l.session.Unprotect(l.ctx); err != nil {
@@ -307,6 +310,8 @@ func kindOf(r apitype.ResourceV3) string {
 		return "components"
 	case isProvider(r):
 		return "providers"
+	case r.Type == stashType:
+		return "values in state"
 	case strings.HasPrefix(string(r.Type), "command:"):
 		return "commands on hosts"
 	case strings.HasPrefix(string(r.Type), "random:"):
