@@ -128,10 +128,7 @@ func (g *GitLab) newSeed(ctx *pulumi.Context, name string, args *Args, opts ...p
 	if err != nil {
 		return nil, err
 	}
-	account := accountInput(args.Clients, g.RootPassword).ApplyT(func(payload accountPayload) (string, error) {
-		payload.Step = "seed"
-		return accountScript(payload)
-	}).(pulumi.StringOutput)
+	account := seedAccount(args.Clients, g.RootPassword)
 	return args.Host.Run(ctx, name, script(args.Config, "gitlab-seed", account, program, nil), opts...)
 }
 
@@ -175,8 +172,8 @@ func tokenOf(printed, class string) (string, error) {
 	return tokens[class], nil
 }
 
-// accountInput collects what account.rb gets, as a secret.
-func accountInput(clients *Clients, rootPassword pulumi.StringOutput) pulumi.Output {
+// seedAccount is account.rb with the password of root and the clients, a secret.
+func seedAccount(clients *Clients, rootPassword pulumi.StringOutput) pulumi.StringOutput {
 	services := []string{ArgoCD, Grafana, Jupyter, OpenWebUI}
 	var known []*Client
 	inputs := []any{rootPassword}
@@ -186,16 +183,17 @@ func accountInput(clients *Clients, rootPassword pulumi.StringOutput) pulumi.Out
 			inputs = append(inputs, client.ID, client.Secret)
 		}
 	}
-	return pulumi.ToSecret(pulumi.All(inputs...).ApplyT(func(values []any) accountPayload {
-		payload := accountPayload{RootPassword: values[0].(string), Applications: []applicationPayload{}}
+	text := pulumi.All(inputs...).ApplyT(func(values []any) (string, error) {
+		payload := accountPayload{Step: "seed", RootPassword: values[0].(string), Applications: []applicationPayload{}}
 		for i, client := range known {
 			payload.Applications = append(payload.Applications, applicationPayload{
 				ID: values[1+2*i].(string), Secret: values[2+2*i].(string),
 				Name: client.name, RedirectURIs: client.redirectURIs, Scopes: client.scopes,
 			})
 		}
-		return payload
-	}))
+		return accountScript(payload)
+	})
+	return pulumi.ToSecret(text).(pulumi.StringOutput)
 }
 
 // seedInput is what seed.rb gets.
