@@ -27,11 +27,23 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
 	"gopkg.in/yaml.v3"
 
-	"github.com/homelab-ai/homelab-ai/tests/rehearsal"
+	"github.com/homelab-ai/homelab-ai/components"
+	"github.com/homelab-ai/homelab-ai/components/k3s"
+	"github.com/homelab-ai/homelab-ai/config"
 )
+
+// program is what `pulumi up` runs, inline; unlike the rehearsal's it asks the hosts whether they have drifted.
+func program(ctx *pulumi.Context) error {
+	cfg, err := config.Load(ctx)
+	if err != nil {
+		return err
+	}
+	return components.Deploy(ctx, cfg, components.WithProbe(k3s.SSHProbe))
+}
 
 // deployment is a stack with the true engine and plugins, in a temporary copy of the project.
 type deployment struct {
@@ -85,7 +97,7 @@ func newDeployment(t *testing.T, directory, name string, stackFile []byte) *depl
 func (d *deployment) open(t *testing.T) {
 	t.Helper()
 	workspace, err := auto.NewLocalWorkspace(t.Context(), auto.WorkDir(filepath.Join(d.directory, "project")),
-		auto.PulumiHome(filepath.Join(d.directory, "home")), auto.Pulumi(d.cli), auto.Program(rehearsal.Project), auto.EnvVars(d.env))
+		auto.PulumiHome(filepath.Join(d.directory, "home")), auto.Pulumi(d.cli), auto.Program(program), auto.EnvVars(d.env))
 	require.NoError(t, err)
 	d.stack, err = auto.UpsertStack(t.Context(), d.name, workspace)
 	require.NoError(t, err)
