@@ -46,8 +46,9 @@
 //   - curl, or else wget (the answer's Date header is what hosts' clocks are compared with);
 //   - openssl and update-ca-certificates (installed by apt-get when missing);
 //   - systemctl daemon-reload | enable UNIT | disable UNIT | restart --no-block UNIT | stop UNIT |
-//     reset-failed UNIT | is-active --quiet UNIT (journalctl -u UNIT -n 20 --no-pager where present), where UNIT is k3s.service, k3s-agent.service, a time daemon
-//     (chrony.service, ntpsec.service, systemd-timesyncd.service) or apt's timers;
+//     reset-failed UNIT | is-active --quiet UNIT, where UNIT is k3s.service, k3s-agent.service or a time daemon
+//     (chrony.service, ntpsec.service, systemd-timesyncd.service);
+//   - journalctl -u UNIT -n 20 --no-pager, where present, when K3s does not get ready;
 //   - sysctl -q -p FILE;
 //   - modprobe -n -q MODULE (would it load?) and modprobe MODULE;
 //   - ip link and iptables-save | iptables-restore when K3s is removed, each only where present;

@@ -38,6 +38,8 @@ keep_time() {
 	if [ -z "$daemon" ]; then
 		daemon=systemd-timesyncd
 		[ -e /lib/systemd/systemd-timesyncd ] || [ -e /usr/lib/systemd/systemd-timesyncd ] || apt_install systemd-timesyncd
+		# Only who switched it on may switch it off again.
+		say "$daemon" >"$state/time"
 		systemctl enable systemd-timesyncd.service
 		systemctl restart --no-block systemd-timesyncd.service
 	fi

@@ -9,11 +9,15 @@ below() {
 }
 
 stop_k3s() {
+	# Quietly: the unit of the other role was never here, and one that drifted away may still run.
 	for unit in k3s k3s-agent; do
-		[ -e "/etc/systemd/system/$unit.service" ] || continue
-		systemctl stop "$unit.service" || true
-		systemctl disable "$unit.service" || true
+		systemctl stop "$unit.service" >/dev/null 2>&1 || true
+		systemctl disable "$unit.service" >/dev/null 2>&1 || true
 		systemctl reset-failed "$unit.service" >/dev/null 2>&1 || true
+		rm -f "/etc/systemd/system/multi-user.target.wants/$unit.service"
+	done
+	for unit in k3s k3s-agent; do
+		if systemctl is-active --quiet "$unit.service"; then fail "$unit on $NODE_NAME does not stop; nothing was removed"; fi
 	done
 	# Containers outlive K3s: their shims are told by the path they were started from.
 	for process in /proc/[0-9]*; do
@@ -32,7 +36,7 @@ kill_tree() {
 }
 
 remove_mounts() {
-	for point in $(below /run/k3s /run/netns/cni- /var/lib/kubelet "$DATA_DIR"); do
+	for point in $(below /run/k3s /var/lib/kubelet "$DATA_DIR"); do
 		umount "$point" 2>/dev/null || umount -l "$point" 2>/dev/null || true
 	done
 	awk 'index($2, "/run/netns/cni-") == 1 { print $2 }' /proc/mounts | while read -r point; do
@@ -84,10 +88,10 @@ remove_k3s() {
 	fi
 	empty "$DATA_DIR"
 	rmdir "$STORAGE_PATH" 2>/dev/null || true
-	for directory in /run/k3s /run/flannel /etc/rancher/k3s /etc/rancher/node /var/lib/kubelet /var/lib/cni /var/log/pods /var/log/containers /etc/cni/net.d; do
+	for directory in /run/k3s /run/flannel /etc/rancher/k3s /etc/rancher/node /var/lib/kubelet /var/lib/cni /var/log/pods /var/log/containers; do
 		empty "$directory"
 	done
-	rmdir /etc/rancher /etc/cni /var/lib/rancher 2>/dev/null || true
+	rmdir /etc/rancher /var/lib/rancher 2>/dev/null || true
 	rm -f /etc/systemd/system/k3s.service /etc/systemd/system/k3s-agent.service /etc/homelab-ai/join-token "$k3s"
 	systemctl daemon-reload
 	rm -rf "$state/install.done" "$state/running" "$state/version" "$state/download" "$state/cordoned" "$state/k3s"
@@ -102,6 +106,10 @@ remove_preparation() {
 		systemctl restart --no-block "${settings#*:}.service" || true
 	done
 	rmdir /etc/systemd/timesyncd.conf.d 2>/dev/null || true
+	if [ -f "$state/time" ]; then
+		systemctl stop systemd-timesyncd.service || true
+		systemctl disable systemd-timesyncd.service || true
+	fi
 	if [ -e /usr/local/share/ca-certificates/homelab-ai.crt ]; then
 		rm -f /usr/local/share/ca-certificates/homelab-ai.crt
 		update-ca-certificates >/dev/null 2>&1 || true
