@@ -33,11 +33,11 @@ func Deploy(ctx *pulumi.Context, cfg *config.Config, opts ...Option) error {
 	for _, opt := range opts {
 		opt(&settings)
 	}
-	if err := keepDelivery(ctx, cfg); err != nil {
-		return err
-	}
 	whole, err := newGuard(ctx)
 	if err != nil {
+		return err
+	}
+	if err := keepDelivery(ctx, cfg); err != nil {
 		return err
 	}
 	around, delivery := tenant.Around(cfg), chart.From(cfg)
