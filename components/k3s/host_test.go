@@ -315,8 +315,12 @@ func TestPreflightTellsAllFindingsAtOnce(t *testing.T) {
 	cfg.Cluster.Minimum = config.Minimum{Cores: 4096, Memory: "64Ti", Disk: "64Pi", ClockSkew: "5s"}
 	busy := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(busy.Close)
+	peer := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("pong")) }))
+	t.Cleanup(peer.Close)
 	hosts := hostsOf(t, cfg)
 	s := preflightStep(cfg, hosts, hosts[0])
+	require.Equal(t, "192.168.1.21:6443 192.168.1.22:6443", s.params["PEERS"])
+	s.params["PEERS"] = "127.0.0.1:" + port(peer.URL)
 	s.params["PORTS"] = "tcp/" + port(busy.URL)
 	s.params["MIRROR"] = busy.URL
 	root.must(`printf 'ID=arch\nPRETTY_NAME="Arch Linux"\n' >/etc/os-release
@@ -329,11 +333,11 @@ func TestPreflightTellsAllFindingsAtOnce(t *testing.T) {
 		"distribution: Arch Linux", "cores: ", "memory: ", "disk: ", "cgroup: controller memory is off",
 		"kernel: module wireguard is missing", "port: " + port(busy.URL) + "/tcp is in use",
 		"kubernetes: another one lives here (/etc/kubernetes/kubelet.conf)", "kubernetes: a K3s that is not the lab's lives here (/var/lib/rancher/k3s/server)",
-		"gpu: the node says nvidia", "mirror: " + busy.URL + "/v1.36.4%2Bk3s1/k3s does not answer (404)",
+		"cluster: the server at 127.0.0.1:" + port(peer.URL) + " runs K3s already", "gpu: the node says nvidia", "mirror: " + busy.URL + "/v1.36.4%2Bk3s1/k3s does not answer (404)",
 	} {
 		assert.Contains(t, message, "\n- "+finding)
 	}
-	assert.Equal(t, 11, strings.Count(message, "\n- "), message)
+	assert.Equal(t, 12, strings.Count(message, "\n- "), message)
 	assert.Equal(t, before, root.files())
 
 	// A host that was refused is not the lab's: cleaning leaves it alone.
@@ -341,6 +345,43 @@ func TestPreflightTellsAllFindingsAtOnce(t *testing.T) {
 	_, stderr, err := root.shell(s.delete("root"), s.text(nil))
 	require.NoError(t, err, stderr)
 	root.must("test -e /var/lib/rancher/k3s/server/precious")
+}
+
+// TestPreparationOfAGPU runs with an apt that notes what it is asked for, and a curl that brings the key.
+func TestPreparationOfAGPU(t *testing.T) {
+	t.Parallel()
+	root := newThrowAway(t)
+	cfg := lab(t, "lab-0=server")
+	cfg.Cluster.Nodes[0].GPU = "nvidia"
+	cfg.Cluster.TimeServers = []string{"192.168.1.1", "time.home.arpa"}
+	const key = "a signing key\n"
+	sum := sha256.Sum256([]byte(key))
+	cfg.Versions.Host.NVIDIAContainerToolkit = config.HostPackage{Version: "1.20.1-1", KeySHA256: strings.Repeat("0", 64)}
+	ca := map[string]string{"CA_CERTIFICATE": root.certificate(cfg)}
+	root.must(`printf '#!/bin/sh\necho "$*" >>/run/stand-in/apt\n' >/usr/local/sbin/apt-get
+		cp /usr/local/sbin/apt-get /usr/local/sbin/apt-mark
+		printf '#!/bin/sh\ncat /run/stand-in/installed 2>/dev/null\n' >/usr/local/sbin/dpkg-query
+		printf '#!/bin/sh\nfor f in "$@"; do [ "$last" != -o ] || out=$f; last=$f; done; echo "a signing key" >"$out"\n' >/usr/local/sbin/curl
+		chmod +x /usr/local/sbin/*`)
+	step := func() *step { return prepareStep(cfg, hostsOf(t, cfg)[0]) }
+
+	assert.Contains(t, root.refused(step(), ca), "nothing was installed")
+	root.must("! test -e /run/stand-in/apt && ! ls /etc/apt/keyrings/homelab-ai* /etc/apt/sources.list.d/homelab-ai* 2>/dev/null")
+
+	cfg.Versions.Host.NVIDIAContainerToolkit.KeySHA256 = hex.EncodeToString(sum[:])
+	root.create(step(), ca)
+	assert.Contains(t, root.must("cat /run/stand-in/apt"), "nvidia-container-toolkit=1.20.1-1 nvidia-container-toolkit-base=1.20.1-1")
+	assert.Equal(t, key, root.must("cat /etc/apt/keyrings/homelab-ai-nvidia.asc"))
+	assert.Equal(t, "deb [signed-by=/etc/apt/keyrings/homelab-ai-nvidia.asc] https://nvidia.github.io/libnvidia-container/stable/deb/$(ARCH) /\n",
+		root.must("cat /etc/apt/sources.list.d/homelab-ai-nvidia.list"))
+	assert.Equal(t, "[Time]\nNTP=192.168.1.1 time.home.arpa\n", root.must("cat /etc/systemd/timesyncd.conf.d/homelab-ai.conf"))
+	assert.Contains(t, root.must("cat /run/stand-in/starts"), "systemd-timesyncd.service")
+
+	root.must("printf 1.20.1-1 >/run/stand-in/installed; rm /run/stand-in/apt")
+	cfg.Cluster.TimeServers = nil
+	root.create(step(), ca)
+	assert.NotContains(t, root.must("cat /run/stand-in/apt"), "install", "the pinned version is left alone")
+	root.must("! test -e /etc/systemd/timesyncd.conf.d/homelab-ai.conf")
 }
 
 func TestPreflightComparesClocks(t *testing.T) {

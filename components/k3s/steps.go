@@ -107,7 +107,7 @@ func preflightStep(cfg *config.Config, hosts []*host, h *host) *step {
 	if h == hosts[0] {
 		for _, other := range cfg.Servers() {
 			if other.Name != h.node.Name {
-				peers = append(peers, other.Address)
+				peers = append(peers, other.Address+":6443")
 			}
 		}
 	}

@@ -111,12 +111,12 @@ check_peers() {
 	ours && return 0
 	for peer in $PEERS; do
 		if has curl; then
-			answer=$(curl -sk --connect-timeout 3 --max-time 5 "https://$peer:6443/ping" || true)
+			answer=$(curl -sk --connect-timeout 3 --max-time 5 "https://$peer/ping" || true)
 		else
-			answer=$(wget -q -O - --no-check-certificate --tries=1 --timeout=5 "https://$peer:6443/ping" || true)
+			answer=$(wget -q -O - --no-check-certificate --tries=1 --timeout=5 "https://$peer/ping" || true)
 		fi
 		[ "$answer" != pong ] ||
-			found "cluster: the server $peer runs K3s already, and $NODE_NAME would start a second cluster; put a running server first in cluster.nodes"
+			found "cluster: the server at $peer runs K3s already, and $NODE_NAME would start a second cluster; put a running server first in cluster.nodes"
 	done
 }
 
