@@ -19,10 +19,10 @@ stop_k3s() {
 	for unit in k3s k3s-agent; do
 		if systemctl is-active --quiet "$unit.service"; then fail "$unit on $NODE_NAME does not stop; nothing was removed"; fi
 	done
-	# Containers outlive K3s: their shims are told by the path they were started from.
+	# Containers outlive K3s: their shims, as all that K3s starts, are told by the path they come from.
 	for process in /proc/[0-9]*; do
 		case $(tr '\0' ' ' 2>/dev/null <"$process/cmdline" || true) in
-		"$DATA_DIR"/data/*/bin/containerd-shim*) kill_tree "${process#/proc/}" ;;
+		"$DATA_DIR"/data/*/bin/*) kill_tree "${process#/proc/}" ;;
 		esac
 	done
 }
