@@ -3,6 +3,7 @@ package chart
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -144,6 +145,27 @@ func TestCoreChartIsAReleaseWithGitOps(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, r.resources, "site-release")
 	assert.NotContains(t, r.resources, "site-application")
+}
+
+// A dependency of the component is one of what it deploys; Pulumi itself does not hand it down.
+func TestDependenciesReachWhatIsDeployed(t *testing.T) {
+	t.Parallel()
+	for _, workload := range []bool{false, true} {
+		r, err := run(t, func(ctx *pulumi.Context) error {
+			first, err := New(ctx, "first", &Args{Delivery: gitOps(delivery()), Chart: "oci", Namespace: pulumi.String("web")})
+			if err != nil {
+				return err
+			}
+			_, err = New(ctx, "site", &Args{
+				Delivery: gitOps(delivery()), Chart: "web", Namespace: pulumi.String("web"), Workload: workload,
+			}, pulumi.DependsOn([]pulumi.Resource{first.Deployed}))
+			return err
+		})
+		require.NoError(t, err)
+		name := map[bool]string{false: "site-release", true: "site-application"}[workload]
+		require.Contains(t, r.resources, name)
+		assert.Contains(t, strings.Join(r.resources[name].RegisterRPC.GetDependencies(), " "), "::first-release")
+	}
 }
 
 func TestStackValuesComeLast(t *testing.T) {

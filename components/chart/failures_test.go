@@ -1,12 +1,19 @@
 package chart
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -107,4 +114,38 @@ func TestReadApplication(t *testing.T) {
 	require.ErrorContains(t, err, "no certificate authority")
 	_, err = readApplication(t.Context(), "clusters: {of-this-test", "argocd", "web")
 	require.EqualError(t, err, "the kubeconfig is not one")
+}
+
+// K3s's kubeconfig has a client certificate, not a token.
+func TestReadApplicationWithClientCertificate(t *testing.T) {
+	t.Parallel()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	require.NoError(t, err)
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	require.NoError(t, err)
+
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		assert.Len(t, r.TLS.PeerCertificates, 1)
+		_, _ = w.Write([]byte(unhealthy))
+	}))
+	server.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert, MinVersion: tls.VersionTLS12}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+
+	encode := func(kind string, der []byte) []byte { return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}) }
+	text, err := json.Marshal(map[string]any{
+		"clusters": []any{map[string]any{"cluster": map[string]any{
+			"server": server.URL, "certificate-authority-data": encode("CERTIFICATE", server.Certificate().Raw),
+		}}},
+		"users": []any{map[string]any{"user": map[string]any{
+			"client-certificate-data": encode("CERTIFICATE", certificate), "client-key-data": encode("PRIVATE KEY", keyDER),
+		}}},
+	})
+	require.NoError(t, err)
+	app, err := readApplication(t.Context(), string(text), "argocd", "web")
+	require.NoError(t, err)
+	assert.Equal(t, unhealthyReport, app.report())
 }

@@ -484,6 +484,10 @@ func TestInternetLeavesOutPublicRangesOfTheLab(t *testing.T) {
 	require.Len(t, to, 1)
 	assert.Contains(t, to[0].except, "203.0.113.0/24")
 	assert.NotContains(t, to[0].except, "172.20.0.0/16", "it is inside of 172.16.0.0/12")
+
+	s.LANCIDR = "10.0.0.0/7"
+	_, to = External().facts(s)
+	assert.Contains(t, to[0].except, "10.0.0.0/7", "it is wider than 10.0.0.0/8")
 }
 
 func TestPolicyNamesAreUniqueAndStable(t *testing.T) {
