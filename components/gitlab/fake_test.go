@@ -36,7 +36,9 @@ type fakeGitLab struct {
 	commits  []string
 	vars     map[string]map[string]any
 	runners  map[int]map[string]any
-	nextID   int
+	// deployTokens by the name of their project and their own.
+	deployTokens map[string]map[string]any
+	nextID       int
 	// changes counts requests that changed something, beside tokens.
 	changes int
 	// broken answers that many requests with 502 first, as GitLab's proxy does during a start.
@@ -47,7 +49,7 @@ func newFakeGitLab(t *testing.T, rails string) *fakeGitLab {
 	f := &fakeGitLab{
 		t: t, rails: rails, revoked: map[string]bool{}, groups: map[string]map[string]any{},
 		projects: map[string]map[string]any{}, files: map[string]map[string]string{}, vars: map[string]map[string]any{},
-		runners: map[int]map[string]any{}, nextID: 100,
+		runners: map[int]map[string]any{}, deployTokens: map[string]map[string]any{}, nextID: 100,
 		settings: map[string]any{
 			"signup_enabled": true, "allow_runner_registration_token": true, "auto_devops_enabled": true,
 			"usage_ping_enabled": true, "prometheus_metrics_enabled": true, "default_branch_name": nil, "home_page_url": "",
@@ -92,6 +94,10 @@ func (f *fakeGitLab) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.Host != "gitlab.lab.test" {
 		f.t.Errorf("%s %s: the proxy in the pod serves gitlab.lab.test, not %q", r.Method, r.URL, r.Host)
+	}
+	if strings.HasSuffix(r.URL.Path, ".git/info/refs") {
+		f.git(w, r)
+		return
 	}
 	body := map[string]any{}
 	if text, _ := io.ReadAll(r.Body); len(text) > 0 {
@@ -146,7 +152,7 @@ func (f *fakeGitLab) route(method string, parts []string, query url.Values, body
 		return 200, f.settings
 	case "GET groups", "POST groups":
 		return f.group(method, parts, body)
-	case "GET projects", "POST projects":
+	case "GET projects", "POST projects", "DELETE projects":
 		return f.project(method, parts, query, body)
 	case "GET admin", "POST admin", "PUT admin", "DELETE admin":
 		return f.variable(method, parts, query, body)
@@ -208,6 +214,8 @@ func (f *fakeGitLab) project(method string, parts []string, query url.Values, bo
 	switch {
 	case len(parts) == 2:
 		return 200, project
+	case parts[2] == "deploy_tokens":
+		return f.deployToken(method, full, parts, query, body)
 	case len(parts) == 5 && parts[3] == "files":
 		content, ok := f.files[full][parts[4]]
 		if !ok || query.Get("ref") != "main" {
@@ -238,6 +246,36 @@ func (f *fakeGitLab) findProject(name string) (string, map[string]any) {
 		}
 	}
 	return "", nil
+}
+
+func (f *fakeGitLab) deployToken(method, project string, parts []string, query url.Values, body map[string]any) (int, any) {
+	switch method {
+	case http.MethodPost:
+		body["id"], body["token"], body["project"] = f.id(), "gldt-"+randomText(f.t), project
+		f.deployTokens[project+" "+fmt.Sprint(body["id"])] = body
+		return 201, body
+	case http.MethodDelete:
+		delete(f.deployTokens, project+" "+parts[3])
+		return 204, nil
+	}
+	require.Equal(f.t, "true", query.Get("active"))
+	shown := map[string]map[string]any{}
+	for key, token := range f.deployTokens {
+		shown[key] = map[string]any{"id": token["id"], "name": token["name"], "username": token["username"]}
+	}
+	return 200, page(shown, query)
+}
+
+// git answers the first request of a clone.
+func (f *fakeGitLab) git(w http.ResponseWriter, r *http.Request) {
+	user, password, _ := r.BasicAuth()
+	project := strings.TrimPrefix(strings.TrimSuffix(r.URL.Path, ".git/info/refs"), "/")
+	for _, token := range f.deployTokens {
+		if token["project"] == project && token["username"] == user && token["token"] == password {
+			return
+		}
+	}
+	w.WriteHeader(http.StatusUnauthorized)
 }
 
 // variable serves admin/ci/variables.

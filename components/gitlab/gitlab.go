@@ -117,6 +117,9 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		if err := g.newRunners(ctx, name, args); err != nil {
 			return nil, err
 		}
+		if err := g.newExample(ctx, name+"-example", args); err != nil {
+			return nil, err
+		}
 	}
 	return g, ctx.RegisterResourceOutputs(g, pulumi.Map{
 		"url": pulumi.String(g.URL), "registryURL": pulumi.String(g.RegistryURL), "rootPassword": g.RootPassword,

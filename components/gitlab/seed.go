@@ -20,9 +20,10 @@ import (
 const (
 	// LabGroup holds the projects that the lab brings.
 	LabGroup = "lab"
-	// TemplatesProject holds the CI templates, and SampleProject uses them.
+	// TemplatesProject holds the CI templates.
 	TemplatesProject = "templates"
-	SampleProject    = "sample"
+	// SampleProject uses every one of them.
+	SampleProject = "sample"
 
 	// variablePrefix begins the names of the CI variables that belong to the lab.
 	variablePrefix = "LAB_"
@@ -132,44 +133,51 @@ func (g *GitLab) newSeed(ctx *pulumi.Context, name string, args *Args, opts ...p
 	return args.Host.Run(ctx, name, script(args.Config, "gitlab-seed", account, program, nil), opts...)
 }
 
-// newTokens declares the command that makes GitLab know the runners. It returns their authentication tokens by class.
+// keptToken says where a token is that GitLab would show only once.
+type keptToken struct {
+	name, namespace, secret, key string
+}
+
+// newTokens declares a command that makes GitLab give out tokens. It returns them by name; those that are in use and
+// valid stay as they are.
 func newTokens(
-	ctx *pulumi.Context, name string, args *Args, declared []class, opts ...pulumi.ResourceOption,
+	ctx *pulumi.Context, name string, args *Args, verb string, input any, source string, kept []keptToken,
+	opts ...pulumi.ResourceOption,
 ) (map[string]pulumi.StringOutput, error) {
-	program, err := program(runnersInput(args.Config, declared), clientProgram, runnersProgram)
+	program, err := program(input, clientProgram, source)
 	if err != nil {
 		return nil, err
 	}
-	account, err := accountScript(accountPayload{Step: "runners"})
+	account, err := accountScript(accountPayload{Step: verb})
 	if err != nil {
 		return nil, err
 	}
-	command, err := args.Host.Run(ctx, name,
-		script(args.Config, "gitlab-runners", pulumi.String(account), program, declared), opts...)
+	command, err := args.Host.Run(ctx, name, script(args.Config, verb, pulumi.String(account), program, kept), opts...)
 	if err != nil {
 		return nil, err
 	}
 	tokens := map[string]pulumi.StringOutput{}
-	for _, c := range declared {
-		token := command.Stdout.ApplyT(func(text string) (string, error) { return tokenOf(text, c.name) })
-		tokens[c.name] = pulumi.ToSecret(token).(pulumi.StringOutput)
+	for _, token := range kept {
+		value := command.Stdout.ApplyT(func(text string) (string, error) { return tokenOf(text, token.name) })
+		tokens[token.name] = pulumi.ToSecret(value).(pulumi.StringOutput)
 	}
 	return tokens, nil
 }
 
-// tokenOf finds the token of a class in what runners.rb printed. Its errors show nothing of that.
-func tokenOf(printed, class string) (string, error) {
+// tokenOf finds a token by its name in what a program printed. Its errors show nothing of that.
+func tokenOf(printed, name string) (string, error) {
 	if printed == "" {
 		return "", nil // a simulated host; run.sh fails rather than print nothing
 	}
 	var tokens map[string]string
 	if json.Unmarshal([]byte(printed), &tokens) != nil {
-		return "", fmt.Errorf("GitLab gave no runner tokens: the command's output is no JSON object")
+		return "", fmt.Errorf("GitLab gave no tokens: the command's output is no JSON object")
 	}
-	if !strings.HasPrefix(tokens[class], "glrt-") {
-		return "", fmt.Errorf("GitLab gave no authentication token for the runners of class %s", class)
+	// Runners' authentication tokens begin with glrt-, deploy tokens with gldt-; a registration token has neither.
+	if !strings.HasPrefix(tokens[name], "glrt-") && !strings.HasPrefix(tokens[name], "gldt-") {
+		return "", fmt.Errorf("GitLab gave no token named %s", name)
 	}
-	return tokens[class], nil
+	return tokens[name], nil
 }
 
 // seedAccount is account.rb with the password of root and the clients, a secret.
@@ -203,6 +211,10 @@ func seedInput(cfg *config.Config, ollamaURL string) (*seedPayload, error) {
 		return nil, err
 	}
 	sample, err := projectFiles(cfg, SampleProject)
+	if err != nil {
+		return nil, err
+	}
+	example, err := projectFiles(cfg, ExampleProject)
 	if err != nil {
 		return nil, err
 	}
@@ -242,6 +254,11 @@ func seedInput(cfg *config.Config, ollamaURL string) (*seedPayload, error) {
 				Description: "A project that uses every CI template", Message: "Begin with every CI template",
 				Files: sample,
 			},
+			{
+				Group: LabGroup, Path: ExampleProject, Name: "Example", Visibility: "private", Once: true,
+				Description: "An application that Argo CD deploys", Message: "Begin with a page",
+				Files: example,
+			},
 		},
 		Variables:      variables(cfg, ollamaURL),
 		VariablePrefix: variablePrefix,
@@ -272,7 +289,8 @@ func runnersInput(cfg *config.Config, declared []class) runnersPayload {
 	return payload
 }
 
-// projectFiles renders the files of a seeded project. Images come from the catalogue: {{image "python-uv"}}.
+// projectFiles renders the files of a seeded project: {{image "python-uv"}} is an image of the catalogue, and {{domain}}
+// the lab's.
 func projectFiles(cfg *config.Config, project string) (map[string]string, error) {
 	root := path.Join("seed", project)
 	files := map[string]string{}
@@ -303,6 +321,7 @@ func renderFile(cfg *config.Config, name, content string) (string, error) {
 			}
 			return reference(image), nil
 		},
+		"domain": func() string { return cfg.Domain },
 	}).Parse(content)
 	if err != nil {
 		return "", err
@@ -324,25 +343,32 @@ func program(input any, sources ...string) (string, error) {
 
 func accountScript(payload accountPayload) (string, error) { return program(payload, accountProgram) }
 
-// script is what the first server runs: run.sh and its parameters. With classes their current tokens are looked up, so
-// that those which are in use can be kept.
-func script(cfg *config.Config, verb string, account pulumi.StringInput, program string, declared []class) *k3s.Script {
+// script is what the first server runs: run.sh and its parameters.
+func script(cfg *config.Config, verb string, account pulumi.StringInput, program string, kept []keptToken) *k3s.Script {
 	encode := func(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
-	parameters := map[string]pulumi.StringInput{
+	return &k3s.Script{Verb: verb, Text: runScript, Limit: commandLimit, Parameters: map[string]pulumi.StringInput{
 		"NAMESPACE": pulumi.String(Namespace),
 		"POD":       pulumi.String(Pod),
 		"ACCOUNT":   account.ToStringOutput().ApplyT(encode).(pulumi.StringOutput),
 		"PROGRAM":   pulumi.String(encode(program)),
+		"KEPT":      pulumi.String(keptLines(kept)),
 		// An upgrade is seeded again: what the new version does not take shows at once.
 		"VERSION": pulumi.String(cfg.Versions.Images["gitlab"].Tag),
+	}}
+}
+
+// keptLines is the parameter KEPT of run.sh.
+func keptLines(kept []keptToken) string {
+	var lines []string
+	for _, token := range kept {
+		lines = append(lines, strings.Join([]string{token.name, token.namespace, token.secret, token.key}, " "))
 	}
-	if len(declared) > 0 {
-		var names []string
-		for _, c := range declared {
-			names = append(names, c.name)
-		}
-		parameters["RUNNER_NAMESPACE"] = pulumi.String(RunnerNamespace)
-		parameters["CLASSES"] = pulumi.String(strings.Join(names, " "))
-	}
-	return &k3s.Script{Verb: verb, Text: runScript, Parameters: parameters, Limit: commandLimit}
+	return strings.Join(lines, "\n")
+}
+
+// base64Of is a value as the field data of a Secret holds it.
+func base64Of(value pulumi.StringInput) pulumi.StringOutput {
+	return value.ToStringOutput().ApplyT(func(text string) string {
+		return base64.StdEncoding.EncodeToString([]byte(text))
+	}).(pulumi.StringOutput)
 }

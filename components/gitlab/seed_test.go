@@ -62,7 +62,7 @@ func (l *lab) secret() string {
 }
 
 // run is what the first server runs: run.sh with its parameters. It returns both outputs.
-func (l *lab) run(account accountPayload, program string, declared []class) (string, string, error) {
+func (l *lab) run(account accountPayload, program string, kept []keptToken) (string, string, error) {
 	l.t.Helper()
 	accountText, err := accountScript(account)
 	require.NoError(l.t, err)
@@ -74,14 +74,7 @@ func (l *lab) run(account accountPayload, program string, declared []class) (str
 	assign("POD", Pod)
 	assign("ACCOUNT", base64.StdEncoding.EncodeToString([]byte(accountText)))
 	assign("PROGRAM", base64.StdEncoding.EncodeToString([]byte(program)))
-	if declared != nil {
-		var names []string
-		for _, c := range declared {
-			names = append(names, c.name)
-		}
-		assign("RUNNER_NAMESPACE", RunnerNamespace)
-		assign("CLASSES", strings.Join(names, " "))
-	}
+	assign("KEPT", keptLines(kept))
 	// As k3s.Cluster.Run does.
 	assign("k3s", filepath.Join(here, "testdata", "k3s"))
 	text.WriteString("set -eu\n" + runScript)
@@ -128,30 +121,54 @@ func (l *lab) seed(account accountPayload) []string {
 	return printed.Changes
 }
 
+// give runs a program that gives out tokens, and returns them.
+func (l *lab) give(input any, source string, kept []keptToken) map[string]string {
+	l.t.Helper()
+	text, err := program(input, clientProgram, source)
+	require.NoError(l.t, err)
+	stdout, stderr, err := l.run(accountPayload{Step: "tokens"}, text, kept)
+	require.NoError(l.t, err, stderr)
+	tokens := map[string]string{}
+	for _, token := range kept {
+		tokens[token.name], err = tokenOf(stdout, token.name)
+		require.NoError(l.t, err)
+		assert.NotContains(l.t, stderr, tokens[token.name], "a token in the log")
+	}
+	return tokens
+}
+
 // tokens runs the creation of runners and returns their tokens.
 func (l *lab) tokens(declared []class) map[string]string {
 	l.t.Helper()
 	input := runnersInput(l.cfg, declared)
 	input.URL = l.gitlab.server.URL
-	text, err := program(input, clientProgram, runnersProgram)
-	require.NoError(l.t, err)
-	stdout, stderr, err := l.run(accountPayload{Step: "runners"}, text, declared)
-	require.NoError(l.t, err, stderr)
-	tokens := map[string]string{}
+	var kept []keptToken
 	for _, c := range declared {
-		tokens[c.name], err = tokenOf(stdout, c.name)
-		require.NoError(l.t, err)
-		assert.NotContains(l.t, stderr, tokens[c.name], "a runner's token in the log")
+		kept = append(kept, c.kept())
 	}
-	return tokens
+	return l.give(input, runnersProgram, kept)
 }
 
-// use puts tokens where the runners have them.
-func (l *lab) use(tokens map[string]string) {
+// deployToken runs the creation of the example's deploy token.
+func (l *lab) deployToken() string {
+	l.t.Helper()
+	input := deployInput(l.cfg.Services.GitLab.Host)
+	input.URL = l.gitlab.server.URL
+	return l.give(input, deployProgram, []keptToken{{deployTokenName, "argocd", repositorySecret, passwordKey}})[deployTokenName]
+}
+
+// use puts a token where those who use it have it.
+func (l *lab) use(secret, token string) {
+	l.t.Helper()
+	require.NoError(l.t, os.WriteFile(filepath.Join(l.dir, "secrets", secret),
+		[]byte(base64.StdEncoding.EncodeToString([]byte(token))), 0o600))
+}
+
+// useRunners is use for runners' tokens by class.
+func (l *lab) useRunners(tokens map[string]string) {
 	l.t.Helper()
 	for name, token := range tokens {
-		require.NoError(l.t, os.WriteFile(filepath.Join(l.dir, "secrets", class{name: name}.secret()),
-			[]byte(base64.StdEncoding.EncodeToString([]byte(token))), 0o600))
+		l.use(class{name: name}.secret(), token)
 	}
 }
 
@@ -202,7 +219,8 @@ func TestSeedTwice(t *testing.T) {
 	assert.Contains(t, first, "group lab-users: created")
 	assert.Contains(t, first, "group lab: shared with lab-admins")
 	assert.Contains(t, first, "variable LAB_MODEL: created")
-	assert.Len(t, l.gitlab.commits, 2, "one commit per project")
+	assert.Len(t, l.gitlab.commits, 3, "one commit per project")
+	assert.Contains(t, l.gitlab.files["lab/example"]["app.yaml"], "host: example.lab.test")
 	assert.Equal(t, false, l.gitlab.settings["signup_enabled"])
 	assert.Equal(t, testOllamaURL, l.gitlab.vars["LAB_OLLAMA_URL"]["value"])
 	assert.NotEmpty(t, l.gitlab.files["lab/templates"]["python.yml"])
@@ -296,7 +314,7 @@ func TestRunnersTwice(t *testing.T) {
 		assert.Equal(t, runner["description"] == "homelab-ai/build", runner["run_untagged"])
 	}
 
-	l.use(tokens)
+	l.useRunners(tokens)
 	changes := l.gitlab.changes
 	assert.Equal(t, tokens, l.tokens(declared), "tokens in use are kept")
 	assert.Equal(t, changes, l.gitlab.changes, "and nothing is changed")
@@ -313,7 +331,7 @@ func TestRunnersRecover(t *testing.T) {
 	assert.NotEqual(t, lost["build"], tokens["build"])
 
 	// A token that was revoked in GitLab is replaced, the other one kept.
-	l.use(tokens)
+	l.useRunners(tokens)
 	for _, runner := range l.gitlab.runners {
 		if runner["token"] == tokens["docker"] {
 			runner["token"] = "glrt-" + randomText(t)
@@ -330,13 +348,28 @@ func TestRunnersRecover(t *testing.T) {
 	}
 
 	// Tokens that were mixed up are not taken for each other.
-	l.use(map[string]string{"build": again["docker"], "docker": again["build"]})
+	l.useRunners(map[string]string{"build": again["docker"], "docker": again["build"]})
 	mixed := l.tokens(declared)
 	assert.NotEqual(t, again["docker"], mixed["build"])
 
 	// A class that is no longer declared goes.
 	assert.Len(t, l.tokens(declared[:1]), 1)
 	assert.Len(t, l.gitlab.runners, 1)
+}
+
+func TestDeployTokenTwice(t *testing.T) {
+	l := newLab(t)
+	l.seed(l.account())
+
+	token := l.deployToken()
+	l.use(repositorySecret, token)
+	assert.Equal(t, token, l.deployToken(), "a token in use is kept")
+	assert.Len(t, l.gitlab.deployTokens, 1)
+
+	l.use(repositorySecret, "gldt-"+randomText(t)) // revoked, or from before a restore
+	again := l.deployToken()
+	assert.NotEqual(t, token, again)
+	assert.Len(t, l.gitlab.deployTokens, 1, "the old one is gone")
 }
 
 func TestTokenOfShowsNothing(t *testing.T) {

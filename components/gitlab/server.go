@@ -9,8 +9,9 @@ import (
 const (
 	// Namespace of GitLab. Its Service has the same name; SSH has one of its own.
 	Namespace = "gitlab"
-	// Pod is GitLab's only pod, and Container the container in it.
-	Pod       = "gitlab-0"
+	// Pod is GitLab's only pod.
+	Pod = "gitlab-0"
+	// Container is the one in it.
 	Container = "gitlab"
 	// Secret holds GitLab's configuration and the first password of root.
 	Secret = "gitlab"

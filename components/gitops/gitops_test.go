@@ -150,7 +150,9 @@ func TestUserProjectStaysInItsNamespace(t *testing.T) {
 	cfg.GitOps.Repositories = []string{"https://git.example.org/b", "https://git.example.org/a"}
 	graph := deploy(t, cfg)
 	spec := recording.At(t, graph.Inputs(t, "gitops-project-user"), "spec")
-	assert.Equal(t, []any{"https://git.example.org/a", "https://git.example.org/b"}, recording.At(t, spec, "sourceRepos"))
+	assert.Equal(t, []any{
+		"https://git.example.org/a", "https://git.example.org/b", "https://" + cfg.Services.GitLab.Host + "/**",
+	}, recording.At(t, spec, "sourceRepos"), "the stack's repositories, and all of the lab's own GitLab")
 	assert.Equal(t, []any{map[string]any{"server": inCluster, "namespace": UserNamespace}},
 		recording.At(t, spec, "destinations"))
 	assert.Empty(t, recording.At(t, spec, "clusterResourceWhitelist"))

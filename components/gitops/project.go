@@ -62,11 +62,20 @@ func labProject(delivery *chart.Delivery, namespaces []string) project {
 func userProject(cfg *config.Config) project {
 	return project{name: UserProject, spec: map[string]any{
 		"description":                "The user's own applications",
-		"sourceRepos":                toAny(sorted(cfg.GitOps.Repositories)),
+		"sourceRepos":                toAny(userSources(cfg)),
 		"destinations":               []any{map[string]any{"server": inCluster, "namespace": UserNamespace}},
 		"clusterResourceWhitelist":   []any{},
 		"namespaceResourceBlacklist": guards(map[string]any{"group": "networking.k8s.io", "kind": "NetworkPolicy"}),
 	}}
+}
+
+// userSources are the repositories that the stack names, and every project of the lab's own GitLab.
+func userSources(cfg *config.Config) []string {
+	repositories := slices.Clone(cfg.GitOps.Repositories)
+	if cfg.Services.GitLab.On() {
+		repositories = append(repositories, "https://"+cfg.Services.GitLab.Host+"/**")
+	}
+	return sorted(repositories)
 }
 
 // guards are the kinds that make a namespace a tenant: an Application that contains one is refused.

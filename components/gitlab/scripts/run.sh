@@ -1,11 +1,22 @@
-# shellcheck shell=sh disable=SC2154
+# shellcheck shell=sh disable=SC2153,SC2154
 # Runs two Ruby programs in the GitLab pod, one after the other: ACCOUNT inside GitLab itself, which prints an access
-# token, and PROGRAM with that token against the REST API. Both are parameters, in base64, as are NAMESPACE and POD, and
-# CLASSES and RUNNER_NAMESPACE where runners' tokens are asked for. Nothing secret is on a command line: the programs go
-# by standard input, and printf is the shell's own.
+# token, and PROGRAM with that token against the REST API. Both are parameters, in base64, as are NAMESPACE and POD.
+# KEPT says where tokens are that GitLab would show only once: lines of name, namespace, Secret and key.
+#
+# Nothing secret is on a command line: the programs go by standard input, and printf is the shell's own.
 in_pod() { "$k3s" kubectl exec --namespace "$NAMESPACE" --stdin "$POD" --container gitlab -- "$@"; }
 
 "$k3s" kubectl wait --namespace "$NAMESPACE" --for=condition=Ready --timeout=10m "pod/$POD" >&2
+
+current=
+while read -r name namespace secret key; do
+  [ -n "$name" ] || continue
+  value=$("$k3s" kubectl get secret --namespace "$namespace" --ignore-not-found --output "jsonpath={.data.$key}" "$secret")
+  current="$current
+CURRENT['$name'] = '$value'"
+done <<END
+$KEPT
+END
 
 token=$(printf %s "$ACCOUNT" | base64 -d | in_pod gitlab-rails runner - | sed -n 's/^token=//p')
 if [ -z "$token" ]; then
@@ -13,12 +24,12 @@ if [ -z "$token" ]; then
   exit 1
 fi
 
-{
-  printf "TOKEN = '%s'\nCURRENT = {}\n" "$token"
-  for class in ${CLASSES:-}; do
-    current=$("$k3s" kubectl get secret --namespace "$RUNNER_NAMESPACE" --ignore-not-found \
-      --output 'jsonpath={.data.runner-token}' "runner-$class")
-    printf "CURRENT['%s'] = '%s'\n" "$class" "$current"
-  done
+printed=$({
+  printf "TOKEN = '%s'\nCURRENT = {}%s\n" "$token" "$current"
   printf %s "$PROGRAM" | base64 -d
-} | in_pod /opt/gitlab/embedded/bin/ruby -
+} | in_pod /opt/gitlab/embedded/bin/ruby -)
+if [ -z "$printed" ]; then
+  echo "the program in the GitLab pod printed nothing" >&2
+  exit 1
+fi
+printf '%s\n' "$printed"
