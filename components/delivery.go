@@ -25,7 +25,8 @@ func keepDelivery(ctx *pulumi.Context, cfg *config.Config) error {
 	if cfg.GitOpsEnabled() {
 		wanted = byArgoCD
 	}
-	stash, err := pulumi.NewStash(ctx, "delivery", &pulumi.StashArgs{Input: pulumi.String(wanted)})
+	stash, err := pulumi.NewStash(ctx, "delivery", &pulumi.StashArgs{Input: pulumi.String(wanted)},
+		pulumi.IgnoreChanges([]string{"input"}))
 	if err != nil {
 		return err
 	}
