@@ -28,8 +28,9 @@ const (
 	Issuer = "lab"
 	// InternalIssuer signs with the lab's CA, whatever tls.issuer says.
 	InternalIssuer = "lab-internal"
-	// Bundle is the ConfigMap with the lab's CA in every tenant, and BundleKey its key.
-	Bundle    = "lab-ca"
+	// Bundle is the ConfigMap with the lab's CA in every tenant.
+	Bundle = "lab-ca"
+	// BundleKey is its key.
 	BundleKey = "ca.crt"
 )
 

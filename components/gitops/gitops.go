@@ -31,8 +31,9 @@ const (
 	Namespace = "argocd"
 	// LabProject is the AppProject of the lab's own workloads.
 	LabProject = "lab"
-	// UserProject is the AppProject of the user's own applications, and UserNamespace the tenant they go to.
-	UserProject   = "user"
+	// UserProject is the AppProject of the user's own applications.
+	UserProject = "user"
+	// UserNamespace is the tenant that they go to.
 	UserNamespace = "apps"
 	// release is the name of the Helm release, and the prefix of the objects' names.
 	release = "argocd"
@@ -117,7 +118,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		NamespaceName:   Namespace,
 		Values:          values(cfg, args.Delivery, args.CACertificate),
 		Timeout:         15 * time.Minute,
-		SecretChecksums: map[string]pulumi.StringInput{"server.podAnnotations": checksum},
+		SecretChecksums: map[string]pulumi.StringInput{"global.podAnnotations": checksum},
 	}, child, pulumi.DependsOn(append(secrets, args.Trust, args.Kinds)))
 	if err != nil {
 		return nil, err

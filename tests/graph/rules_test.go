@@ -546,7 +546,7 @@ func walk(value any, path string, visit func(path string, m map[string]any)) {
 // imagesOf returns the images that an object or a chart's values name.
 func imagesOf(n *node) []string {
 	var images []string
-	var root any = plain(resource.NewProperty(n.inputs))
+	root := plain(resource.NewProperty(n.inputs))
 	if isRelease(n) || isApp(n) {
 		root = valuesOf(n)
 	}

@@ -206,7 +206,7 @@ func (b *Budget) Print(out io.Writer) {
 	total := b.Total()
 	row("all", total)
 	row(fmt.Sprintf("offered by %d node(s)", b.Nodes), b.Capacity)
-	w.Flush() //nolint:errcheck // the writer of a report
+	w.Flush()
 	for _, each := range []struct {
 		name               string
 		requested, offered resource.Quantity

@@ -91,7 +91,7 @@ func build(ctx context.Context) (elapsed, cpu time.Duration, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a directory below the system's own for temporary files
+	defer os.RemoveAll(dir)
 	if err := exec.CommandContext(ctx, "go", "mod", "download").Run(); err != nil {
 		return 0, 0, fmt.Errorf("downloading modules: %w", err)
 	}
@@ -120,7 +120,7 @@ func procField(path, field string) string {
 	if err != nil {
 		return "unknown"
 	}
-	defer file.Close() //nolint:errcheck // only read
+	defer file.Close()
 	for lines := bufio.NewScanner(file); lines.Scan(); {
 		if name, value, ok := strings.Cut(lines.Text(), ":"); ok && strings.TrimSpace(name) == field {
 			return strings.TrimSpace(value)
