@@ -78,7 +78,7 @@ func TestValuesHoldNoSecretAndNothingThatIsDrawn(t *testing.T) {
 	assert.Equal(t, false, recording.At(t, values, "configs", "secret", "createSecret"))
 	assert.Equal(t, false, recording.At(t, values, "redisSecretInit", "enabled"))
 	assert.Contains(t, graph.Inputs(t, "gitops-tenant-argocd-redis-secret")["data"], "auth")
-	annotations := recording.At(t, values, "server", "podAnnotations").(map[string]any)
+	annotations := recording.At(t, values, "global", "podAnnotations").(map[string]any)
 	assert.Len(t, annotations, 1, "pods roll when a secret changes")
 }
 
