@@ -36,6 +36,8 @@ type Host interface {
 	Run(ctx *pulumi.Context, name string, script *k3s.Script, opts ...pulumi.ResourceOption) (*remote.Command, error)
 }
 
+var _ Host = (*k3s.Cluster)(nil)
+
 // Args are what GitLab needs.
 type Args struct {
 	// Config of the stack. REQUIRED.
@@ -224,7 +226,6 @@ func flows(cfg *config.Config) []tenant.Flow {
 	flows := []tenant.Flow{
 		tenant.FromIngress(tenant.TCP(httpPort), tenant.TCP(registryPort)).For(pods),
 		tenant.FromLAN(cfg.Network.AllowedSources, tenant.TCP(sshPort)).For(pods),
-		tenant.FromNodes(tenant.TCP(httpPort)).For(pods), // probes
 		tenant.ToIngress().For(pods),
 		tenant.External(tenant.TCP(ssh), tenant.TCP(https)).For(pods),
 	}
