@@ -158,9 +158,10 @@ func (t *Tenant) guard(ctx *pulumi.Context, args *Args, namespace pulumi.StringO
 	if err != nil {
 		return err
 	}
+	// A quota refuses pods that name no requests; from its first moment on the limit range has to name them.
 	quota, err := corev1.NewResourceQuota(ctx, t.name+"-quota", &corev1.ResourceQuotaArgs{
 		Metadata: meta("quota"), Spec: args.Quota.spec(),
-	}, inside)
+	}, inside, pulumi.DependsOn([]pulumi.Resource{limits}))
 	if err != nil {
 		return err
 	}
