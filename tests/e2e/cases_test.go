@@ -65,6 +65,7 @@ func deliver(t *testing.T, gitops bool) {
 	for _, c := range cases {
 		begin := time.Now()
 		passed := t.Run(c.name, c.run)
+		t.Logf("%s: %.1f s", c.name, time.Since(begin).Seconds())
 		r.add(c.name, passed, time.Since(begin))
 		if !passed {
 			t.Fatalf("the cases after %q need it", c.name)

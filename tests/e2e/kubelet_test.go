@@ -3,6 +3,7 @@ package e2e
 import (
 	"crypto/tls"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -471,6 +472,34 @@ func (k *kubelet) mountVolumes(p *process, directory string) error {
 		volumes = append(volumes, mounted)
 	}
 	p.volumes = volumes
+	return k.initialize(p)
+}
+
+// initialize does what the init container of trust-manager does: it hands over Debian's certificates, which are those of
+// the real machine. Other init containers have nothing to do for a process.
+func (k *kubelet) initialize(p *process) error {
+	for _, container := range p.pod.items("spec", "initContainers") {
+		if !strings.Contains(container.text("image"), "/trust-pkg-debian") {
+			continue
+		}
+		for _, volume := range p.volumes {
+			file := filepath.Join(volume.directory, "cert-manager-package-debian.json")
+			if _, err := os.Stat(file); err == nil || !volume.writable {
+				continue
+			}
+			bundle, err := os.ReadFile("/etc/ssl/certs/ca-certificates.crt")
+			if err != nil {
+				return err
+			}
+			content, err := json.Marshal(map[string]string{"name": "cert-manager-package-debian", "version": "0", "bundle": string(bundle)})
+			if err != nil {
+				return err
+			}
+			if err := os.WriteFile(file, content, 0o644); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 
