@@ -35,7 +35,7 @@ func TestRunAsksTheFirstServer(t *testing.T) {
 	assert.Contains(t, stdin, "PASSWORD='"+secret+"'\n")
 	assert.Contains(t, stdin, `"$k3s" kubectl get nodes`)
 	assert.Regexp(t, `#end$`, stdin)
-	assert.Equal(t, cfg.Cluster.Nodes[0].Host, inputs["connection"].ObjectValue()["host"].StringValue())
+	assert.Equal(t, cfg.Cluster.Nodes[0].Host, inputs["connection"].SecretValue().Element.ObjectValue()["host"].StringValue())
 }
 
 func TestRunRefusesWhatHasNoName(t *testing.T) {
