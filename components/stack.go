@@ -7,6 +7,7 @@ import (
 	"github.com/homelab-ai/homelab-ai/components/certificates"
 	"github.com/homelab-ai/homelab-ai/components/chart"
 	"github.com/homelab-ai/homelab-ai/components/gitops"
+	"github.com/homelab-ai/homelab-ai/components/gpu"
 	"github.com/homelab-ai/homelab-ai/components/k3s"
 	"github.com/homelab-ai/homelab-ai/components/llm"
 	"github.com/homelab-ai/homelab-ai/components/monitoring"
@@ -112,8 +113,14 @@ func Deploy(ctx *pulumi.Context, cfg *config.Config, opts ...Option) error {
 	}
 
 	// Workloads.
+	cards, err := gpu.New(ctx, "gpu", &gpu.Args{
+		Config: cfg, Delivery: delivery, Surroundings: around, Needs: needs,
+	}, on)
+	if err != nil {
+		return err
+	}
 	models := &llm.Args{
-		Config: cfg, Delivery: delivery, Surroundings: around, Ingress: ingress, Needs: needs,
+		Config: cfg, Delivery: delivery, Surroundings: around, Ingress: ingress, GPU: cards, Needs: needs,
 	}
 	ollama, err := llm.NewOllama(ctx, "ollama", models, on)
 	if err != nil {
@@ -132,5 +139,5 @@ func Deploy(ctx *pulumi.Context, cfg *config.Config, opts ...Option) error {
 
 // workloadNamespaces are where Argo CD may deploy the lab's own charts.
 func workloadNamespaces() []string {
-	return []string{llm.OllamaNamespace, llm.OpenWebUINamespace}
+	return []string{gpu.Namespace, llm.OllamaNamespace, llm.OpenWebUINamespace}
 }

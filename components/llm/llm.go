@@ -9,6 +9,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/homelab-ai/homelab-ai/components/chart"
+	"github.com/homelab-ai/homelab-ai/components/gpu"
 	"github.com/homelab-ai/homelab-ai/components/network"
 	"github.com/homelab-ai/homelab-ai/components/tenant"
 	"github.com/homelab-ai/homelab-ai/config"
@@ -24,6 +25,8 @@ type Args struct {
 	Surroundings *tenant.Surroundings
 	// Ingress serves the web interface. REQUIRED by Open WebUI.
 	Ingress *network.IngressController
+	// GPU lets Ollama's pod ask for a card. REQUIRED where Ollama has one.
+	GPU *gpu.GPU
 	// Needs are further resources that a workload chart cannot do without, such as Argo CD's project. Default: none.
 	Needs []pulumi.Resource
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/homelab-ai/homelab-ai/components/chart"
+	"github.com/homelab-ai/homelab-ai/components/gpu"
 	"github.com/homelab-ai/homelab-ai/components/tenant"
 	"github.com/homelab-ai/homelab-ai/config"
 )
@@ -70,6 +71,10 @@ func NewOllama(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.Reso
 		return ollama, ctx.RegisterResourceOutputs(ollama, pulumi.Map{})
 	}
 
+	needs := append([]pulumi.Resource{claim}, args.Needs...)
+	if *settings.GPU > 0 && args.GPU != nil && args.GPU.Deployed != nil {
+		needs = append(needs, args.GPU.Deployed)
+	}
 	server, err := chart.New(ctx, name+"-chart", &chart.Args{
 		Delivery:      args.Delivery,
 		Chart:         "ollama",
@@ -78,7 +83,7 @@ func NewOllama(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.Reso
 		Values:        ollamaValues(cfg),
 		Workload:      true,
 		Timeout:       15 * time.Minute,
-	}, child, pulumi.DependsOn(append([]pulumi.Resource{claim}, args.Needs...)))
+	}, child, pulumi.DependsOn(needs))
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +158,7 @@ func ollamaValues(cfg *config.Config) chart.Values {
 			"enabled": true, "type": kind, "number": *settings.GPU,
 		}
 		if kind == "nvidia" {
-			values["runtimeClassName"] = "nvidia" // K3s ships this RuntimeClass
+			values["runtimeClassName"] = gpu.RuntimeClass
 		}
 	}
 	return values
