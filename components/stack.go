@@ -41,6 +41,9 @@ func Deploy(ctx *pulumi.Context, cfg *config.Config, opts ...Option) error {
 	if err := keepDelivery(ctx, cfg); err != nil {
 		return err
 	}
+	if err := warnUndeployed(ctx, cfg); err != nil {
+		return err
+	}
 	around, delivery := tenant.Around(cfg), chart.From(cfg)
 
 	// Hosts and Kubernetes.
