@@ -18,10 +18,8 @@ const (
 	OpenWebUI = "openWebUI"
 )
 
-const (
-	clientIDBytes      = 32 // GitLab's own are as long
-	clientSecretLength = 64
-)
+// clientTextLength of ids and secrets is that of GitLab's own.
+const clientTextLength = 64
 
 // Client is an OAuth client of GitLab.
 type Client struct {
@@ -81,20 +79,21 @@ func NewClients(ctx *pulumi.Context, name string, cfg *config.Config, opts ...pu
 	child := []pulumi.ResourceOption{pulumi.Parent(clients), pulumi.Protect(cfg.Protected())}
 	apps := applications(cfg)
 	for _, service := range slices.Sorted(maps.Keys(apps)) {
-		id, err := random.NewRandomId(ctx, name+"-"+service+"-id", &random.RandomIdArgs{
-			ByteLength: pulumi.Int(clientIDBytes),
-		}, child...)
+		generate := func(what string) (*random.RandomPassword, error) {
+			return random.NewRandomPassword(ctx, name+"-"+service+"-"+what, &random.RandomPasswordArgs{
+				Length: pulumi.Int(clientTextLength), Special: pulumi.Bool(false),
+			}, child...)
+		}
+		id, err := generate("id")
 		if err != nil {
 			return nil, err
 		}
-		secret, err := random.NewRandomPassword(ctx, name+"-"+service+"-secret", &random.RandomPasswordArgs{
-			Length: pulumi.Int(clientSecretLength), Special: pulumi.Bool(false),
-		}, child...)
+		secret, err := generate("secret")
 		if err != nil {
 			return nil, err
 		}
 		clients.byService[service] = &Client{
-			ID:          id.Hex,
+			ID:          pulumi.Unsecret(id.Result).(pulumi.StringOutput),
 			Secret:      pulumi.ToSecret(secret.Result).(pulumi.StringOutput),
 			application: apps[service],
 		}

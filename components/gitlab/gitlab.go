@@ -81,12 +81,18 @@ type GitLab struct {
 
 // Namespaces are the tenants of a stack that this package deploys charts into.
 func Namespaces(cfg *config.Config) []string {
-	namespaces := []string{Namespace}
-	if declared := classes(cfg); len(declared) > 0 {
-		namespaces = append(namespaces, RunnerNamespace)
-		for _, c := range declared {
-			namespaces = append(namespaces, c.namespace)
-		}
+	jobs := JobNamespaces(cfg)
+	if len(jobs) == 0 {
+		return []string{Namespace}
+	}
+	return append([]string{Namespace, RunnerNamespace}, jobs...)
+}
+
+// JobNamespaces are the tenants of a stack that CI jobs run in. What they use has to allow them in.
+func JobNamespaces(cfg *config.Config) []string {
+	var namespaces []string
+	for _, c := range classes(cfg) {
+		namespaces = append(namespaces, c.namespace)
 	}
 	return namespaces
 }

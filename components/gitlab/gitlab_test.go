@@ -174,7 +174,8 @@ func TestSecretsStayOutOfValues(t *testing.T) {
 			secrets = append(secrets, token)
 		}
 		secrets = append(secrets, server.deploy)
-		require.Len(t, secrets, 2*len(applications(cfg))+2+3, "clients and root, each with its hash, and three tokens")
+		require.Len(t, secrets, 4*len(applications(cfg))+2+3,
+			"ids and secrets of clients and root, each with its hash, and three tokens")
 
 		looked := 0
 		for _, token := range []string{"kubernetes:helm.sh/v3:Release", "kubernetes:argoproj.io/v1alpha1:Application"} {
