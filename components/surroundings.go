@@ -21,15 +21,16 @@ const (
 // deleteWithCluster lets every Kubernetes object go down with the cluster: a destroy uninstalls K3s and does not delete
 // objects one by one through an API server that is about to go.
 func deleteWithCluster(ctx *pulumi.Context, cluster *k3s.Cluster) error {
-	return ctx.RegisterStackTransformation(func(args *pulumi.ResourceTransformationArgs) *pulumi.ResourceTransformationResult {
-		if !strings.HasPrefix(args.Type, "kubernetes:") {
-			return nil
-		}
-		return &pulumi.ResourceTransformationResult{
-			Props: args.Props,
-			Opts:  append(args.Opts, pulumi.DeletedWith(cluster.Installation)),
-		}
-	})
+	return ctx.RegisterStackTransformation(
+		func(args *pulumi.ResourceTransformationArgs) *pulumi.ResourceTransformationResult {
+			if !strings.HasPrefix(args.Type, "kubernetes:") {
+				return nil
+			}
+			return &pulumi.ResourceTransformationResult{
+				Props: args.Props,
+				Opts:  append(args.Opts, pulumi.DeletedWith(cluster.Installation)),
+			}
+		})
 }
 
 // adopt gives the namespaces that every cluster has the guards of a tenant. Nothing runs in default; kube-system holds

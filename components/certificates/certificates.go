@@ -179,7 +179,7 @@ func certManagerValues(cfg *config.Config) chart.Values {
 	return values
 }
 
-// newTrust installs trust-manager and declares the bundle.
+// newTrust installs trust-manager, whose webhook gets its certificate from cert-manager, and declares the bundle.
 func newTrust(
 	ctx *pulumi.Context, name string, args *Args, space *tenant.Tenant, ready, child pulumi.ResourceOption,
 ) (pulumi.Resource, error) {
@@ -190,7 +190,6 @@ func newTrust(
 		NamespaceName: Namespace,
 		Values:        trustManagerValues(args.Config),
 		Timeout:       10 * time.Minute,
-		// It creates an Issuer and a Certificate for its webhook.
 	}, child, ready)
 	if err != nil {
 		return nil, err

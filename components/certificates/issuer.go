@@ -40,7 +40,8 @@ func newIssuers(
 	}
 	internal := map[string]any{"ca": map[string]any{"secretName": caSecret}}
 	afterCA := pulumi.DependsOn([]pulumi.Resource{ca})
-	if _, err := newClusterIssuer(ctx, name+"-issuer-internal", InternalIssuer, internal, child, ready, afterCA); err != nil {
+	_, err = newClusterIssuer(ctx, name+"-issuer-internal", InternalIssuer, internal, child, ready, afterCA)
+	if err != nil {
 		return nil, err
 	}
 	if args.Config.TLS.Issuer != letsEncrypt {

@@ -127,7 +127,8 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if _, err := newUserTenant(ctx, name+"-user-tenant", args, child); err != nil {
 		return nil, err
 	}
-	gitops.Project, err = newProject(ctx, name+"-project-lab", labProject(args.Delivery, args.Namespaces), space, argo.Deployed, child)
+	ours := labProject(args.Delivery, args.Namespaces)
+	gitops.Project, err = newProject(ctx, name+"-project-lab", ours, space, argo.Deployed, child)
 	if err != nil {
 		return nil, err
 	}

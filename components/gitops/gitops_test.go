@@ -85,7 +85,9 @@ func TestValuesHoldNoSecretAndNothingThatIsDrawn(t *testing.T) {
 func TestArgoCDStandsOnWhatItNeeds(t *testing.T) {
 	t.Parallel()
 	graph := deploy(t, stack(t))
-	for _, need := range []string{"before", "gitops-secret", "gitops-tenant-argocd-redis-secret", "gitops-tenant-default-deny"} {
+	for _, need := range []string{
+		"before", "gitops-secret", "gitops-tenant-argocd-redis-secret", "gitops-tenant-default-deny",
+	} {
 		assert.True(t, graph.DependsOn(t, "gitops-argo-cd-release", need), need)
 	}
 	assert.True(t, graph.DependsOn(t, "gitops-project-lab", "gitops-argo-cd-release"))

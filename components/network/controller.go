@@ -43,7 +43,7 @@ type IngressControllerArgs struct {
 	Delivery *chart.Delivery
 	// Tenant is the namespace, made by NewIngressTenant. REQUIRED.
 	Tenant *tenant.Tenant
-	// Certificate is the resource that is ready when CertificateSecret is there: the controller exits without it. REQUIRED.
+	// Certificate is ready when CertificateSecret is there: the controller exits without it. REQUIRED.
 	Certificate pulumi.Resource
 	// LoadBalancer gives the Service its address. REQUIRED.
 	LoadBalancer *LoadBalancer
