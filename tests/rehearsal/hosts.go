@@ -57,7 +57,7 @@ func (h *hosts) run(urn resource.URN, which string, inputs resource.PropertyMap)
 	}
 	switch step {
 	case "preflight", "drain", "ready":
-		return "", h.after(step, host)
+		return "", nil
 	case "ca":
 		h.server = host
 		return h.ca.certificate + h.ca.key, nil
@@ -85,8 +85,6 @@ func (h *hosts) run(urn resource.URN, which string, inputs resource.PropertyMap)
 	}
 	return "", fmt.Errorf("%s: the rehearsal does not know the step %s", urn.Name(), step)
 }
-
-func (h *hosts) after(string, string) error { return nil }
 
 // install refuses what the scripts could not do: a host that was not prepared, and a node that joins nothing.
 func (h *hosts) install(host string) error {
