@@ -100,12 +100,23 @@ func newAPI(kubeconfig []byte) (*api, error) {
 	}, nil
 }
 
+// call sends a request; it asks again when the server is not ready for it yet, as clients do.
 func (a *api) call(method, path, contentType string, body any) (object, error) {
+	for try := 0; ; try++ {
+		result, status, err := a.once(method, path, contentType, body)
+		if status != http.StatusTooManyRequests || try == 30 {
+			return result, err
+		}
+		time.Sleep(time.Second)
+	}
+}
+
+func (a *api) once(method, path, contentType string, body any) (object, int, error) {
 	var reader io.Reader
 	if body != nil {
 		raw, err := json.Marshal(body)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		reader = bytes.NewReader(raw)
 	}
@@ -113,26 +124,26 @@ func (a *api) call(method, path, contentType string, body any) (object, error) {
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, a.server+path, reader)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	request.Header.Set("Content-Type", contentType)
 	response, err := a.client.Do(request)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer response.Body.Close()
 	raw, err := io.ReadAll(response.Body)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if response.StatusCode == http.StatusNotFound {
-		return nil, fmt.Errorf("%s: %w", path, errNotFound)
+		return nil, response.StatusCode, fmt.Errorf("%s: %w", path, errNotFound)
 	}
 	if response.StatusCode >= 300 {
-		return nil, fmt.Errorf("%s %s: %s: %s", method, path, response.Status, raw)
+		return nil, response.StatusCode, fmt.Errorf("%s %s: %s: %s", method, path, response.Status, raw)
 	}
 	var result object
-	return result, json.Unmarshal(raw, &result)
+	return result, response.StatusCode, json.Unmarshal(raw, &result)
 }
 
 func (a *api) get(path string) (object, error) {

@@ -179,7 +179,9 @@ func (l *lab) requireHealthy(t *testing.T) {
 	require.NotNil(t, client)
 	assert.Eventually(t, func() bool { return len(unready(t, client)) == 0 }, 30*time.Second, time.Second)
 	require.Empty(t, unready(t, client), l.attendant.complaints())
-	require.Empty(t, l.refusals(t))
+	refused, lower := l.refusals(t)
+	require.Empty(t, refused)
+	l.lower = lower
 	require.Empty(t, l.attendant.kubelet.failures())
 }
 

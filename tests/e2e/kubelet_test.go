@@ -54,7 +54,8 @@ func programFor(container object) string {
 type kubelet struct {
 	world *world
 	api   *api
-	logs  string // directory
+	// directory of the pods' volumes and roots, and of their logs.
+	directory, logs string
 
 	mutex sync.Mutex
 	pods  map[string]*process // by UID
@@ -115,7 +116,7 @@ func (k *kubelet) update() error {
 
 // sync brings one pod a step forward: volumes, process, readiness.
 func (k *kubelet) sync(p *process) error {
-	directory := filepath.Join(k.world.directory, "run", "pods", p.pod.namespace()+"_"+p.pod.name())
+	directory := filepath.Join(k.directory, p.pod.namespace()+"_"+p.pod.name())
 	if err := k.mountVolumes(p, directory); err != nil {
 		return err
 	}

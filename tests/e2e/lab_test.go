@@ -30,6 +30,8 @@ type lab struct {
 	mirror    *mirror
 	stack     *deployment
 	attendant *attendant
+	// lower are namespaces whose pods need a lower Pod Security level than the tightest.
+	lower []string
 }
 
 // newLab makes machines, mirrors and a stack for the committed stack file; nothing is deployed yet.
@@ -38,7 +40,8 @@ func newLab(t *testing.T, gitops bool) *lab {
 	committed := "../../Pulumi." + stackName + ".yaml"
 	cfg, err := config.ParseStackFile(committed)
 	require.NoError(t, err)
-	l := &lab{world: theWorld, config: cfg, directory: filepath.Join(theWorld.directory, "run")}
+	l := &lab{world: theWorld, config: cfg, directory: filepath.Join(theWorld.directory, "run", t.Name())}
+	require.NoError(t, os.MkdirAll(l.directory, 0o755))
 	require.NoError(t, l.world.connect(netip.MustParsePrefix(cfg.Network.LANCIDR), netip.MustParseAddr(cfg.Network.Gateway),
 		netip.MustParsePrefix(cfg.Cluster.PodCIDR), netip.MustParsePrefix(cfg.Cluster.ServiceCIDR)))
 	t.Cleanup(func() { require.NoError(t, l.world.disconnect()) })
@@ -49,7 +52,7 @@ func newLab(t *testing.T, gitops bool) *lab {
 	keys := filepath.Join(l.directory, "keys")
 	newClientKey(t, keys)
 	for _, n := range cfg.Cluster.Nodes {
-		l.nodes = append(l.nodes, newNode(t, l.world, n.Name, n.Address, keys))
+		l.nodes = append(l.nodes, newNode(t, l.world, l.directory, n.Name, n.Address))
 	}
 	l.mirror = newMirror(t, l.world.gateway, map[string]string{
 		firstRelease: filepath.Join(l.world.directory, "k3s-first"), secondRelease: filepath.Join(l.world.directory, "k3s-second"),
@@ -119,7 +122,7 @@ func attend(t *testing.T, l *lab) *attendant {
 	a := &attendant{lab: l, stop: make(chan struct{}), done: make(chan struct{})}
 	logs := filepath.Join(l.directory, "pod-logs")
 	require.NoError(t, os.MkdirAll(logs, 0o755))
-	a.kubelet = &kubelet{world: l.world, logs: logs, pods: map[string]*process{}, held: map[string]bool{}, ran: map[string]bool{}}
+	a.kubelet = &kubelet{world: l.world, directory: filepath.Join(l.directory, "pods"), logs: logs, pods: map[string]*process{}, held: map[string]bool{}, ran: map[string]bool{}}
 	go a.loop()
 	t.Cleanup(func() { close(a.stop); <-a.done })
 	return a

@@ -19,7 +19,6 @@ import (
 
 // node is a throw-away machine: a private root with an sshd of its own.
 type node struct {
-	world   *world
 	name    string
 	address string
 	// HostKey is the public key that the machine proves itself with.
@@ -31,9 +30,9 @@ type node struct {
 }
 
 // newNode makes a machine and waits until its sshd answers.
-func newNode(t *testing.T, w *world, name, address, keys string) *node {
+func newNode(t *testing.T, w *world, directory, name, address string) *node {
 	t.Helper()
-	n := &node{world: w, name: name, address: address, keys: keys, dir: filepath.Join(w.directory, "run", "node-"+name)}
+	n := &node{name: name, address: address, keys: filepath.Join(directory, "keys"), dir: filepath.Join(directory, "node-"+name)}
 	n.state = filepath.Join(n.dir, "state")
 	require.NoError(t, os.MkdirAll(n.state, 0o755))
 	hostKey := filepath.Join(n.dir, "ssh_host_ed25519_key")
@@ -43,7 +42,7 @@ func newNode(t *testing.T, w *world, name, address, keys string) *node {
 	public, err := os.ReadFile(hostKey + ".pub")
 	require.NoError(t, err)
 	n.hostKey = strings.TrimSpace(string(public))
-	authorized, err := os.ReadFile(filepath.Join(keys, "id_ed25519.pub"))
+	authorized, err := os.ReadFile(filepath.Join(n.keys, "id_ed25519.pub"))
 	require.NoError(t, err)
 
 	// Its clock is the real machine's, which is nobody's to set.
@@ -52,7 +51,7 @@ func newNode(t *testing.T, w *world, name, address, keys string) *node {
 	machine := filepath.Join(w.directory, "machine")
 	spec := &rootSpec{
 		Directory: n.dir, Hostname: name,
-		Binds:    map[string]string{"/opt/kubernetes/stages.yaml": filepath.Join(w.directory, "run", "stages.yaml")},
+		Binds:    map[string]string{"/opt/kubernetes/stages.yaml": filepath.Join(directory, "stages.yaml")},
 		Writable: map[string]string{"/run/machine": n.state},
 		Hidden:   []string{"/root"},
 		Files: map[string]rootFile{

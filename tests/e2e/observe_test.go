@@ -60,15 +60,15 @@ func settled(t *testing.T, client *api) map[string]string {
 	return nil
 }
 
-// refusals are the pods that the API server did not admit, and those that break the Pod Security level that is
-// audited: both stay silent in a release, which only sees a Deployment.
-func (l *lab) refusals(t *testing.T) []string {
+// refusals are the pods that the API server did not admit, and those that break the Pod Security level of their
+// namespace: both stay silent in a release, which only sees a Deployment. Namespaces with a lower level than the one that
+// is audited are told apart: what is recorded of them is no fault.
+func (l *lab) refusals(t *testing.T) (found, lower []string) {
 	t.Helper()
 	client := l.attendant.client()
 	events, err := client.list("/api/v1/events")
 	require.NoError(t, err)
 	require.NotEmpty(t, events)
-	var found []string
 	for _, event := range events {
 		if reason := event.text("reason"); reason == "FailedCreate" || reason == "FailedScheduling" && strings.Contains(event.text("message"), "nsufficient") {
 			found = append(found, event.text("involvedObject", "kind")+" "+event.namespace()+"/"+event.text("involvedObject", "name")+": "+event.text("message"))
@@ -77,6 +77,12 @@ func (l *lab) refusals(t *testing.T) []string {
 	logs, err := filepath.Glob(filepath.Join(l.nodes[0].dir, "upper", "var", "lib", "rancher", "k3s", "server", "logs", "audit*.log"))
 	require.NoError(t, err)
 	require.NotEmpty(t, logs, "K3s writes no audit log")
+	enforced := map[string]string{}
+	namespaces, err := client.list("/api/v1/namespaces")
+	require.NoError(t, err)
+	for _, namespace := range namespaces {
+		enforced[namespace.name()] = namespace.text("metadata", "labels", "pod-security.kubernetes.io/enforce")
+	}
 	seen := map[string]bool{}
 	for _, file := range logs {
 		raw, err := os.ReadFile(file)
@@ -92,14 +98,22 @@ func (l *lab) refusals(t *testing.T) []string {
 			annotations, _ := entry["annotations"].(map[string]any)
 			text := entry.text("objectRef", "resource") + " " + entry.text("objectRef", "namespace") + "/" + entry.text("objectRef", "name") +
 				": " + fmt.Sprint(annotations["pod-security.kubernetes.io/audit-violations"])
-			if !seen[text] {
+			namespace := entry.text("objectRef", "namespace")
+			switch level := enforced[namespace]; {
+			case level != "restricted" && level != "" || namespace == "kube-system":
+				if !seen[namespace] {
+					seen[namespace] = true
+					lower = append(lower, namespace)
+				}
+			case !seen[text]:
 				seen[text] = true
 				found = append(found, text)
 			}
 		}
 	}
 	sort.Strings(found)
-	return found
+	sort.Strings(lower)
+	return found, lower
 }
 
 // unready are the workloads that did not roll out.

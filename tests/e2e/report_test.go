@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
-	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/stretchr/testify/require"
 
 	"github.com/homelab-ai/homelab-ai/tests/rehearsal"
@@ -64,49 +63,18 @@ func (r *report) add(name string, passed bool, took time.Duration) {
 	r.cases = append(r.cases, fmt.Sprintf("| %s | %s | %.0f s |", name, verdict, took.Seconds()))
 }
 
-// state counts the resources and finds the longest chain of dependent resources, by the time that its links took.
+// state counts the resources and finds the longest chain of dependent resources, with the time that its links took.
 func (r *report) state(resources []apitype.ResourceV3, o *outcome) {
 	r.resources, r.kinds = len(resources), map[string]int{}
-	needs := map[string][]string{}
 	for _, res := range resources {
 		kind, _, _ := strings.Cut(string(res.Type), ":")
 		r.kinds[kind]++
-		urn := string(res.URN)
-		for _, dependency := range res.Dependencies {
-			needs[urn] = append(needs[urn], string(dependency))
-		}
-		if provider, _, found := strings.Cut(res.Provider, "::"+res.Provider[strings.LastIndex(res.Provider, "::")+2:]); found {
-			needs[urn] = append(needs[urn], provider)
-		}
 	}
-	longest, next := map[string]time.Duration{}, map[string]string{}
-	var visit func(urn string) time.Duration
-	visit = func(urn string) time.Duration {
-		if known, done := longest[urn]; done {
-			return known
+	for _, urn := range rehearsal.LongestChain(resources) {
+		r.chain = append(r.chain, urn.Name())
+		if s := o.spans[string(urn)]; s.end.After(s.begin) {
+			r.chainTime += s.end.Sub(s.begin)
 		}
-		longest[urn] = 0 // guards against a loop, which there is not
-		own := time.Duration(0)
-		if s := o.spans[urn]; !s.begin.IsZero() && s.end.After(s.begin) {
-			own = s.end.Sub(s.begin)
-		}
-		best := time.Duration(0)
-		for _, dependency := range needs[urn] {
-			if length := visit(dependency); length > best {
-				best, next[urn] = length, dependency
-			}
-		}
-		longest[urn] = own + best
-		return longest[urn]
-	}
-	last := ""
-	for urn := range needs {
-		if length := visit(urn); length > r.chainTime {
-			r.chainTime, last = length, urn
-		}
-	}
-	for urn := last; urn != ""; urn = next[urn] {
-		r.chain = append([]string{resource.URN(urn).Name()}, r.chain...)
 	}
 }
 
@@ -272,7 +240,8 @@ func (r *report) section() string {
 	sort.Strings(kinds)
 	lines = append(lines, "",
 		fmt.Sprintf("%d resources: %s. Run as processes: %s.", r.resources, strings.Join(kinds, ", "), orNone(r.processes)), "",
-		fmt.Sprintf("Longest chain of dependent resources in `up`, %.1f s: %s.", r.chainTime.Seconds(), strings.Join(r.chain, " → ")), "")
+		"Namespaces with pods that the tightest Pod Security level would refuse (their own level admits them): "+orNone(r.lab.lower)+".", "",
+		fmt.Sprintf("Longest chain of dependent resources, %.1f s of `up`: %s.", r.chainTime.Seconds(), strings.Join(r.chain, " → ")), "")
 	return strings.Join(append(lines, r.budgetTable()...), "\n")
 }
 
