@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/internals"
 
 	"github.com/homelab-ai/homelab-ai/config"
 )
@@ -31,20 +32,14 @@ func keepDelivery(ctx *pulumi.Context, cfg *config.Config) error {
 		return err
 	}
 
-	kept := make(chan any, 1)
-	stash.Output.ApplyT(func(value any) any {
-		kept <- value
-		return value
-	})
-	select {
-	case value := <-kept:
-		if value == nil || value == wanted {
-			return nil
-		}
-		return errors.New(refusal(wanted))
-	case <-ctx.Context().Done():
-		return ctx.Context().Err()
+	kept, err := internals.UnsafeAwaitOutput(ctx.Context(), stash.Output)
+	if err != nil {
+		return err
 	}
+	if !kept.Known || kept.Value == nil || kept.Value == wanted {
+		return nil
+	}
+	return errors.New(refusal(wanted))
 }
 
 // refusal names the key, the reason and the way out.
