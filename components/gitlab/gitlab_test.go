@@ -101,6 +101,7 @@ func names(t *testing.T, graph *recording.Graph, token string) []string {
 }
 
 func TestEverythingThatRuns(t *testing.T) {
+	t.Parallel()
 	graph, _ := deploy(t, testConfig())
 	assert.Equal(t, []string{"gitlab", "gitlab-build", "gitlab-ci", "gitlab-runner"}, names(t, graph, namespaces))
 	assert.Equal(t, []string{"gitlab-build/cache", "gitlab-ci/cache", "gitlab/data"}, names(t, graph, claimType))
@@ -125,6 +126,7 @@ func TestEverythingThatRuns(t *testing.T) {
 }
 
 func TestSeededAfterGitLabRunsAndRunnersAfterTheirToken(t *testing.T) {
+	t.Parallel()
 	for _, gitops := range []bool{true, false} {
 		cfg := testConfig()
 		cfg.GitOps.Enabled = &gitops
@@ -142,6 +144,7 @@ func TestSeededAfterGitLabRunsAndRunnersAfterTheirToken(t *testing.T) {
 }
 
 func TestArgoCDDeploysTheExample(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig()
 	graph, server := deploy(t, cfg)
 	credentials := graph.Inputs(t, "gitlab-example-repository")
@@ -165,6 +168,7 @@ func TestArgoCDDeploysTheExample(t *testing.T) {
 }
 
 func TestSecretsStayOutOfValues(t *testing.T) {
+	t.Parallel()
 	for _, gitops := range []bool{true, false} {
 		cfg := testConfig()
 		cfg.GitOps.Enabled = &gitops
@@ -208,6 +212,7 @@ func TestSecretsStayOutOfValues(t *testing.T) {
 }
 
 func TestOffIsNotGone(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig()
 	cfg.Services.GitLab.Enabled, cfg.Services.GitLab.Runners.Enabled = pointer(false), pointer(false)
 	cfg.SignIn.Provider, cfg.Protect = "local", pointer(true)
@@ -227,6 +232,7 @@ func TestOffIsNotGone(t *testing.T) {
 }
 
 func TestWithoutPrivilegedRunners(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig()
 	cfg.Services.GitLab.Runners.Privileged = pointer(false)
 	graph, _ := deploy(t, cfg)
@@ -238,6 +244,7 @@ func TestWithoutPrivilegedRunners(t *testing.T) {
 }
 
 func TestClassesShareTheJobs(t *testing.T) {
+	t.Parallel()
 	for concurrent, want := range map[int][2]int{1: {1, 1}, 2: {1, 1}, 3: {2, 1}, 8: {4, 4}} {
 		cfg := testConfig()
 		cfg.Services.GitLab.Runners.Concurrent = concurrent
@@ -249,6 +256,7 @@ func TestClassesShareTheJobs(t *testing.T) {
 }
 
 func TestClients(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig()
 	apps := applications(cfg)
 	assert.Len(t, apps, 4)

@@ -20,6 +20,7 @@ import (
 )
 
 func TestOmnibusConfig(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig()
 	text, err := omnibusConfig(cfg)
 	require.NoError(t, err)
@@ -43,6 +44,7 @@ func TestOmnibusConfig(t *testing.T) {
 }
 
 func TestOmnibusConfigIsRuby(t *testing.T) {
+	t.Parallel()
 	needTool(t, "ruby")
 	text, err := omnibusConfig(testConfig())
 	require.NoError(t, err)
@@ -53,6 +55,7 @@ func TestOmnibusConfigIsRuby(t *testing.T) {
 }
 
 func TestSSHSharesAnAddressOrHasItsOwn(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig()
 	shared := sshValues(cfg)
 	assert.Equal(t, "Cluster", shared["externalTrafficPolicy"], "else the address cannot be shared")
@@ -64,6 +67,7 @@ func TestSSHSharesAnAddressOrHasItsOwn(t *testing.T) {
 }
 
 func TestRunnerConfig(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig()
 	for _, c := range classes(cfg) {
 		text, err := runnerConfig(cfg, c)
@@ -94,6 +98,7 @@ func document(t *testing.T, text string) (inputs, jobs map[string]any) {
 var inputUse = regexp.MustCompile(`\$\[\[ inputs\.([a-z_]+) \]\]`)
 
 func TestTemplates(t *testing.T) {
+	t.Parallel()
 	files, err := projectFiles(testConfig(), TemplatesProject)
 	require.NoError(t, err)
 	looked := 0
@@ -126,6 +131,7 @@ func TestTemplates(t *testing.T) {
 }
 
 func TestSampleUsesEveryTemplate(t *testing.T) {
+	t.Parallel()
 	files, err := projectFiles(testConfig(), SampleProject)
 	require.NoError(t, err)
 	templates, err := projectFiles(testConfig(), TemplatesProject)
@@ -212,6 +218,7 @@ func evaluate(t *testing.T, model, threshold string) (string, error) {
 }
 
 func TestModelEvaluation(t *testing.T) {
+	t.Parallel()
 	output, err := evaluate(t, "llama3.2:3b", "0.5")
 	require.NoError(t, err, output)
 	assert.Contains(t, output, "2 of 3 passed")
@@ -225,6 +232,7 @@ func TestModelEvaluation(t *testing.T) {
 }
 
 func TestExampleIsDeployable(t *testing.T) {
+	t.Parallel()
 	files, err := projectFiles(testConfig(), ExampleProject)
 	require.NoError(t, err)
 	decoder := yaml.NewDecoder(strings.NewReader(files["app.yaml"]))

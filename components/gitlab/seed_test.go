@@ -211,6 +211,7 @@ func (l *lab) account() accountPayload {
 }
 
 func TestSeedTwice(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	account := l.account()
 
@@ -239,6 +240,7 @@ func TestSeedTwice(t *testing.T) {
 }
 
 func TestSeedTakesItsTokenBack(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.seed(l.account())
 	assert.Len(t, l.gitlab.revoked, 1)
@@ -259,12 +261,14 @@ func TestSeedTakesItsTokenBack(t *testing.T) {
 }
 
 func TestSeedWaitsForGitLab(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.gitlab.broken = 1
 	assert.NotEmpty(t, l.seed(l.account()))
 }
 
 func TestSeedRepairsWhatIsTheLabsAndLeavesTheRest(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	account := l.account()
 	l.seed(account)
@@ -284,6 +288,7 @@ func TestSeedRepairsWhatIsTheLabsAndLeavesTheRest(t *testing.T) {
 }
 
 func TestApplicationsFollowTheirClients(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	account := l.account()
 	l.seed(account)
@@ -303,6 +308,7 @@ func TestApplicationsFollowTheirClients(t *testing.T) {
 }
 
 func TestRunnersTwice(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	declared := classes(l.cfg)
 	require.Len(t, declared, 2)
@@ -322,6 +328,7 @@ func TestRunnersTwice(t *testing.T) {
 }
 
 func TestRunnersRecover(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	declared := classes(l.cfg)
 	lost := l.tokens(declared) // the run was cut before anybody got these
@@ -358,6 +365,7 @@ func TestRunnersRecover(t *testing.T) {
 }
 
 func TestDeployTokenTwice(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.seed(l.account())
 
@@ -373,6 +381,7 @@ func TestDeployTokenTwice(t *testing.T) {
 }
 
 func TestTokenOfShowsNothing(t *testing.T) {
+	t.Parallel()
 	secret := randomText(t)
 	for _, printed := range []string{"not JSON " + secret, `{"docker":"` + secret + `"}`, `{"build":"` + secret + `"}`} {
 		_, err := tokenOf(printed, "build")
