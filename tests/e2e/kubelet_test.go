@@ -40,10 +40,11 @@ func processPattern() string {
 	return strings.Join(patterns, "|")
 }
 
+// programFor is the name of the program that runs for a container, or empty.
 func programFor(container object) string {
 	for _, image := range processImages {
-		if regexp.MustCompile(image.pattern).MatchString(container.text("image") + " " + container.text("name")) {
-			return parts.programs[image.program]
+		if parts.programs[image.program] != "" && regexp.MustCompile(image.pattern).MatchString(container.text("image")+" "+container.text("name")) {
+			return image.program
 		}
 	}
 	return ""
@@ -205,7 +206,7 @@ func (k *kubelet) start(p *process, directory string) error {
 	for i := range arguments {
 		arguments[i] = expand(arguments[i], environment)
 	}
-	inside := "/usr/local/bin/" + filepath.Base(program)
+	inside := "/usr/local/bin/" + program
 	if len(words(container["command"])) > 0 || (len(arguments) > 0 && strings.HasPrefix(arguments[0], "/")) {
 		// The image's own path of its program, perhaps one of several names of it.
 		inside = "/usr/local/bin/" + filepath.Base(arguments[0])
@@ -213,7 +214,7 @@ func (k *kubelet) start(p *process, directory string) error {
 	}
 	spec := &rootSpec{
 		Directory: filepath.Join(directory, "root"), Hostname: p.pod.name(), Hidden: []string{"/root"},
-		Binds:            map[string]string{"/usr/local/lib/machine/machine": filepath.Join(k.world.directory, "machine"), inside: program},
+		Binds:            map[string]string{"/usr/local/lib/machine/machine": filepath.Join(k.world.directory, "machine"), inside: parts.programs[program]},
 		Writable:         map[string]string{},
 		Files:            map[string]rootFile{"/etc/resolv.conf": {Mode: 0o644}},
 		Environment:      append([]string{"PATH=" + nodePath, "HOME=/tmp"}, flat(environment)...),
@@ -246,7 +247,7 @@ func (k *kubelet) start(p *process, directory string) error {
 	p.root, err = k.world.startRoot(spec, podBridge, p.ip+"/"+strconv.Itoa(k.world.pods.Bits()), k.world.podRouter.String(), log)
 	if err == nil {
 		k.mutex.Lock()
-		k.ran[filepath.Base(program)] = true
+		k.ran[program] = true
 		k.mutex.Unlock()
 	}
 	return err

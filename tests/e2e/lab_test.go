@@ -74,7 +74,7 @@ func (l *lab) keep(t *testing.T) {
 	}
 	target = filepath.Join(target, filepath.Base(t.Name()))
 	for name, source := range map[string]string{"pulumi": filepath.Join(l.stack.directory, "logs"), "pods": filepath.Join(l.directory, "pod-logs"), "machine": l.nodes[0].state} {
-		if err := errors.Join(os.MkdirAll(target, 0o755), command("cp", "-r", source, filepath.Join(target, name))); err != nil {
+		if err := errors.Join(os.MkdirAll(target, 0o755), os.RemoveAll(filepath.Join(target, name)), command("cp", "-r", source, filepath.Join(target, name))); err != nil {
 			t.Log(err)
 		}
 	}

@@ -7,11 +7,13 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -321,11 +323,31 @@ func (c *cli) Run(
 	return output.String(), failure.String(), process.ProcessState.ExitCode(), err
 }
 
-// kill ends the CLI, the engine in it and all plugins at once, as a power cut would.
+// kill ends the CLI, the engine in it and all plugins at once, as a power cut would. Plugins have process groups of
+// their own.
 func (c *cli) kill() error {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
-	return syscall.Kill(-c.running.Pid, syscall.SIGKILL)
+	var failures []error
+	for _, pid := range family(c.running.Pid) {
+		failures = append(failures, syscall.Kill(pid, syscall.SIGKILL))
+	}
+	return errors.Join(failures...)
+}
+
+// family is a process and all that descend from it, itself first.
+func family(pid int) []int {
+	result := []int{pid}
+	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, list := range lists {
+		raw, _ := os.ReadFile(list)
+		for _, field := range strings.Fields(string(raw)) {
+			if child, err := strconv.Atoi(field); err == nil {
+				result = append(result, family(child)...)
+			}
+		}
+	}
+	return result
 }
 
 // lockedBuffer is a buffer that several streams may write to.
