@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sort"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -337,13 +336,25 @@ func (c *cli) kill() error {
 
 // family is a process and all that descend from it, itself first.
 func family(pid int) []int {
+	parents := map[int]int{}
+	files, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, file := range files {
+		raw, _ := os.ReadFile(file)
+		var child, parent int
+		var state string
+		_, rest, _ := strings.Cut(string(raw), ") ") // the name before it may hold spaces
+		if _, err := fmt.Sscan(rest, &state, &parent); err != nil {
+			continue
+		}
+		if _, err := fmt.Sscan(filepath.Base(filepath.Dir(file)), &child); err == nil {
+			parents[child] = parent
+		}
+	}
 	result := []int{pid}
-	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	for _, list := range lists {
-		raw, _ := os.ReadFile(list)
-		for _, field := range strings.Fields(string(raw)) {
-			if child, err := strconv.Atoi(field); err == nil {
-				result = append(result, family(child)...)
+	for i := 0; i < len(result); i++ {
+		for child, parent := range parents {
+			if parent == result[i] {
+				result = append(result, child)
 			}
 		}
 	}
