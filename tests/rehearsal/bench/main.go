@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/homelab-ai/homelab-ai/tests/rehearsal"
@@ -24,7 +25,7 @@ func main() {
 	count := flag.Int("count", 3, "how often preview and up are measured")
 	builds := flag.Int("builds", 1, "how often a cold build is measured; each takes minutes")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, *stack, *count, *builds); err != nil {
 		fmt.Fprintln(os.Stderr, "bench failed:", err)
