@@ -32,9 +32,22 @@ func TestApplications(t *testing.T) {
 	deliver(t, true)
 }
 
+// TestAgent adds a second machine: it joins, is emptied and upgraded after the server, and leaves clean.
+func TestAgent(t *testing.T) {
+	needParts(t)
+	l := newLab(t, false, map[string]string{"staging-1": "192.168.1.31"})
+	clean := []map[string]string{l.nodes[0].files(t), l.nodes[1].files(t)}
+	l.mustUp(t)
+	l.requireHealthy(t)
+	require.Empty(t, l.mustUp(t).changes())
+	l.upgrade(t)
+	require.Equal(t, 2, l.nodes[1].starts())
+	l.destroyed(t, clean, newReport(l, false))
+}
+
 // deliver runs all cases on one lab, from nothing to nothing; each goes on where the one before it ended.
 func deliver(t *testing.T, gitops bool) {
-	l := newLab(t, gitops)
+	l := newLab(t, gitops, nil)
 	clean := make([]map[string]string, len(l.nodes))
 	for i, n := range l.nodes {
 		clean[i] = n.files(t)
@@ -46,7 +59,7 @@ func deliver(t *testing.T, gitops bool) {
 		name string
 		run  func(*testing.T)
 	}{
-		{"preview on nothing equals the rehearsal's", func(t *testing.T) { l.previewOnNothing(t, gitops, r) }},
+		{"preview on nothing equals the rehearsal's", func(t *testing.T) { l.previewOnNothing(t, r) }},
 		{"a wrong host key is refused", l.wrongHostKey},
 		{"a wrong checksum is refused", l.wrongChecksum},
 		{"a cut connection is survived", l.cutConnection},
@@ -163,7 +176,7 @@ func (l *lab) firstUp(t *testing.T, r *report) {
 	r.up = o
 	l.requireHealthy(t)
 	require.Equal(t, 1, l.nodes[0].starts(), "K3s was started more than once")
-	resources, _, err := l.stack.state(t.Context(), false)
+	resources, err := l.stack.state(t.Context(), false)
 	require.NoError(t, err)
 	requireEncrypted(t, resources)
 	r.state(resources, o)
@@ -286,6 +299,7 @@ func (l *lab) upgrade(t *testing.T) {
 	require.Contains(t, l.nodes[0].mustSSH(t, "k3s --version"), secondRelease)
 	nodes, err := l.attendant.client().list("/api/v1/nodes")
 	require.NoError(t, err)
+	require.Len(t, nodes, len(l.nodes))
 	for _, n := range nodes {
 		require.Equal(t, secondRelease, n.text("status", "nodeInfo", "kubeletVersion"))
 		require.NotEqual(t, true, n.at("spec", "unschedulable"), "the node stayed cordoned")
@@ -315,10 +329,7 @@ func (l *lab) killedOperation(t *testing.T) {
 	l.stack.configure(t, map[string]any{"values.metallb.controller.podAnnotations": map[string]any{"example.org/revision": "1"}})
 	finished := make(chan error, 1)
 	go func() { _, err := l.stack.up(within(t)); finished <- err }()
-	pending := func() bool {
-		secrets, err := l.attendant.client().list("/api/v1/namespaces/" + namespace + "/secrets?labelSelector=owner%3Dhelm,name%3D" + chart + ",status%3Dpending-upgrade")
-		return err == nil && len(secrets) == 1
-	}
+	pending := func() bool { return l.newestRevision(namespace, chart) == "pending-upgrade" }
 	assert.Eventually(t, pending, 3*time.Minute, 100*time.Millisecond, "the upgrade never began")
 	require.NoError(t, l.stack.cli.kill())
 	require.Error(t, <-finished)
@@ -335,10 +346,26 @@ func (l *lab) killedOperation(t *testing.T) {
 	output, err := l.recover(t)
 	require.NoError(t, err, output)
 	require.Contains(t, output, chart)
-	require.False(t, pending())
+	require.Equal(t, "deployed", l.newestRevision(namespace, chart), output)
 	l.mustUp(t)
 	require.Empty(t, l.mustUp(t).changes())
 	l.requireHealthy(t)
+}
+
+// newestRevision is the status of a Helm release.
+func (l *lab) newestRevision(namespace, release string) string {
+	secrets, err := l.attendant.client().list("/api/v1/namespaces/" + namespace + "/secrets?labelSelector=owner%3Dhelm,name%3D" + release)
+	if err != nil {
+		return err.Error()
+	}
+	status, newest := "none", 0
+	for _, secret := range secrets {
+		var version int
+		if _, err := fmt.Sscan(secret.text("metadata", "labels", "version"), &version); err == nil && version > newest {
+			status, newest = secret.text("metadata", "labels", "status"), version
+		}
+	}
+	return status
 }
 
 // recover runs the recovery tool as `make recover` does.
@@ -415,7 +442,7 @@ func (l *lab) destroyed(t *testing.T, clean []map[string]string, r *report) {
 	}
 	require.NoError(t, err)
 	r.destroy = o
-	resources, _, err := l.stack.state(t.Context(), false)
+	resources, err := l.stack.state(t.Context(), false)
 	require.NoError(t, err)
 	require.Empty(t, resources)
 	for i, n := range l.nodes {

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"gopkg.in/yaml.v3"
 
 	"github.com/homelab-ai/homelab-ai/config"
 )
@@ -34,8 +33,9 @@ type lab struct {
 	lower []string
 }
 
-// newLab makes machines, mirrors and a stack for the committed stack file; nothing is deployed yet.
-func newLab(t *testing.T, gitops bool) *lab {
+// newLab makes machines, mirrors and a stack for the committed stack file; nothing is deployed yet. Agents named here are
+// added to the committed nodes, by address.
+func newLab(t *testing.T, gitops bool, agents map[string]string) *lab {
 	t.Helper()
 	committed := "../../Pulumi." + stackName + ".yaml"
 	cfg, err := config.ParseStackFile(committed)
@@ -53,6 +53,9 @@ func newLab(t *testing.T, gitops bool) *lab {
 	newClientKey(t, keys)
 	for _, n := range cfg.Cluster.Nodes {
 		l.nodes = append(l.nodes, newNode(t, l.world, l.directory, n.Name, n.Address))
+	}
+	for name, address := range agents {
+		l.nodes = append(l.nodes, newNode(t, l.world, l.directory, name, address))
 	}
 	l.mirror = newMirror(t, l.world.gateway, map[string]string{
 		firstRelease: filepath.Join(l.world.directory, "k3s-first"), secondRelease: filepath.Join(l.world.directory, "k3s-second"),
@@ -90,10 +93,17 @@ func (l *lab) adaptations(gitops bool) map[string]any {
 		"gitops.enabled":       gitops,
 		"versions.k3s":         l.release(firstRelease),
 	}
+	var nodes []any
 	for i, n := range l.nodes {
-		changes[fmt.Sprintf("cluster.nodes.%d.hostKey", i)] = n.hostKey
-		changes[fmt.Sprintf("cluster.nodes.%d.user", i)] = nil
+		settings := map[string]any{"name": n.name, "role": "agent", "host": n.address, "hostKey": n.hostKey}
+		if i < len(l.config.Cluster.Nodes) {
+			committed := l.config.Cluster.Nodes[i]
+			settings["role"] = committed.Role
+			settings["capacity"] = map[string]any{"cpu": committed.Capacity.CPU, "memory": committed.Capacity.Memory, "storage": committed.Capacity.Storage}
+		}
+		nodes = append(nodes, settings)
 	}
+	changes["cluster.nodes"] = nodes
 	for key, version := range l.mirror.overrides() {
 		changes["versions.charts."+key+".version"] = version
 	}
@@ -186,10 +196,4 @@ func (a *attendant) complaints() string {
 	failure := a.failure
 	a.mutex.Unlock()
 	return fmt.Sprintf("surroundings: %v\nprocesses: %s", failure, strings.Join(a.kubelet.failures(), "\n"))
-}
-
-// yamlOf renders a value for a message.
-func yamlOf(value any) string {
-	raw, _ := yaml.Marshal(value)
-	return string(raw)
 }

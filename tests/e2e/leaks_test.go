@@ -110,7 +110,7 @@ func (s *secretScan) directory(directory string) ([]string, error) {
 func (l *lab) secrets(t *testing.T) *secretScan {
 	t.Helper()
 	scan := &secretScan{needles: map[string][]byte{}}
-	resources, _, err := l.stack.state(t.Context(), true)
+	resources, err := l.stack.state(t.Context(), true)
 	require.NoError(t, err)
 	random := 0
 	for _, r := range resources {

@@ -85,6 +85,7 @@ func newMirror(t *testing.T, gateway netip.Addr, binaries map[string]string) *mi
 func (m *mirror) chartsURL() string {
 	return "http://" + m.address + strings.TrimSuffix(chartsPath, "/")
 }
+
 func (m *mirror) binariesURL() string {
 	return "http://" + m.address + strings.TrimSuffix(binariesPath, "/")
 }

@@ -14,7 +14,7 @@ import (
 
 // previewOnNothing: with the true plugins, and a cluster and hosts that are not there yet, the preview works and shows
 // what the rehearsal shows.
-func (l *lab) previewOnNothing(t *testing.T, gitops bool, r *report) {
+func (l *lab) previewOnNothing(t *testing.T, r *report) {
 	before := l.nodes[0].files(t)
 	o, err := l.stack.preview(within(t))
 	if err != nil {

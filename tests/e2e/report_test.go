@@ -223,8 +223,11 @@ func (r *report) section() string {
 		name string
 		o    *outcome
 	}{
-		{"preview on nothing", r.firstPreview}, {"up (after the cut connection)", r.up}, {"preview without a change", r.quietPreview},
-		{"up without a change", r.quietUp}, {"destroy", r.destroy},
+		{"preview on nothing", r.firstPreview},
+		{"up (after the cut connection)", r.up},
+		{"preview without a change", r.quietPreview},
+		{"up without a change", r.quietUp},
+		{"destroy", r.destroy},
 	} {
 		if row.o != nil {
 			lines = append(lines, fmt.Sprintf("| %s | %.1f s | %d changed, %d same |", row.name, row.o.duration.Seconds(), len(row.o.steps), row.o.same))

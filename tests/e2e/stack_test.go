@@ -172,9 +172,9 @@ func (d *deployment) preview(ctx context.Context) (*outcome, error) {
 	})
 }
 
-func (d *deployment) up(ctx context.Context, options ...optup.Option) (*outcome, error) {
+func (d *deployment) up(ctx context.Context) (*outcome, error) {
 	return d.observe(func(stream chan<- events.EngineEvent, log io.Writer) error {
-		_, err := d.stack.Up(ctx, append(options, optup.EventStreams(stream), optup.ProgressStreams(log), optup.ErrorProgressStreams(log))...)
+		_, err := d.stack.Up(ctx, optup.EventStreams(stream), optup.ProgressStreams(log), optup.ErrorProgressStreams(log))
 		return err
 	})
 }
@@ -270,21 +270,22 @@ func (o *outcome) changes() []string {
 }
 
 // state is the stack's deployment; with secrets in plain text only where asked.
-func (d *deployment) state(ctx context.Context, plain bool) ([]apitype.ResourceV3, []byte, error) {
+func (d *deployment) state(ctx context.Context, plain bool) ([]apitype.ResourceV3, error) {
 	arguments := []string{"stack", "export"}
 	if plain {
 		arguments = append(arguments, "--show-secrets")
 	}
 	output, err := d.run(ctx, arguments...)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	var exported apitype.UntypedDeployment
 	if err := json.Unmarshal([]byte(output), &exported); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	var content apitype.DeploymentV3
-	return content.Resources, exported.Deployment, json.Unmarshal(exported.Deployment, &content)
+	err = json.Unmarshal(exported.Deployment, &content)
+	return content.Resources, err
 }
 
 // cli runs the Pulumi CLI in a process group of its own, so that the engine and its plugins can be killed together.

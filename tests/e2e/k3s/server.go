@@ -118,8 +118,10 @@ func (s *server) prepare() error {
 	if err != nil {
 		return err
 	}
-	hosts := append([]string{"127.0.0.1", "localhost", s.address, s.settings.nodeName(), serviceIP,
-		"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"}, s.settings.texts("tls-san")...)
+	hosts := append([]string{
+		"127.0.0.1", "localhost", s.address, s.settings.nodeName(), serviceIP,
+		"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local",
+	}, s.settings.texts("tls-san")...)
 	if err := errors.Join(
 		s.ca.server("serving-kube-apiserver", hosts),
 		s.ca.client("client-admin", "system:admin", "system:masters"),

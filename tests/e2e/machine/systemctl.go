@@ -286,10 +286,10 @@ func start(u *unit, noBlock bool) error {
 		case "active":
 			return nil
 		case "failed":
-			return fmt.Errorf("Job for %s failed because the control process exited with error code.", u.name) //nolint:staticcheck // systemd's own words
+			return fmt.Errorf("Job for %s failed because the control process exited with error code.", u.name) //nolint:revive,staticcheck // systemd's own words
 		}
 	}
-	return fmt.Errorf("Job for %s failed because a timeout was exceeded.", u.name) //nolint:staticcheck // systemd's own words
+	return fmt.Errorf("Job for %s failed because a timeout was exceeded.", u.name) //nolint:revive,staticcheck // systemd's own words
 }
 
 func stop(name string) error {
@@ -372,10 +372,10 @@ func (u *unit) runOnce(stopping <-chan os.Signal) error {
 	}
 	_ = command.Process.Signal(syscall.SIGTERM)
 	select {
-	case <-done:
+	case <-done: //nolint:errcheck // how it ended does not matter any more
 	case <-time.After(60 * time.Second):
 		_ = command.Process.Kill()
-		<-done
+		<-done //nolint:errcheck // as above
 	}
 	for _, after := range u.stopPost {
 		_ = runWords(after)

@@ -49,7 +49,7 @@ func loadUnit(name string) (*unit, error) {
 		}
 		return parseUnit(name, path)
 	}
-	return nil, fmt.Errorf("Unit %s could not be found.", name) //nolint:staticcheck // systemd's own words
+	return nil, fmt.Errorf("Unit %s could not be found.", name) //nolint:revive,staticcheck // systemd's own words
 }
 
 func parseUnit(name, path string) (*unit, error) {
