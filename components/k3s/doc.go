@@ -31,7 +31,7 @@
 // # Drift
 //
 // prepare and install note on the host what they left: /var/lib/homelab-ai/<step>.done holds the revision, the hash of
-// the declaration and the sha256 of every file. In each preview and update the program itself asks every host, side by
+// the declaration and the sha256 of every file; prepare also notes the kernel settings that then held. In each preview and update the program itself asks every host, side by
 // side and for a few seconds at most, to compare (SSHProbe, script probe.sh, without a lock). A host that differs, whose
 // service is down or that was set back gets a new revision, derived from the old one and from what was found: the text of
 // update changes, so the preview shows the step, and the update runs it. The script notes the new revision, so the next
@@ -55,7 +55,7 @@
 //   - nvidia-smi, apt-get and dpkg-query on nodes that say gpu: nvidia;
 //   - apt-get elsewhere only when openssl, update-ca-certificates or a time daemon is missing.
 //
-// They read /etc/os-release, /proc/meminfo, /proc/net/{tcp,tcp6,udp,udp6}, /proc/mounts, /sys/module,
+// They read /etc/os-release, /proc/meminfo, /proc/sys, /proc/net/{tcp,tcp6,udp,udp6}, /proc/mounts, /sys/module,
 // /sys/fs/cgroup/cgroup.controllers (cgroup v2 is demanded: kubelet 1.35 and newer refuse v1) and
 // /lib/modules/<kernel>/modules.builtin.
 //

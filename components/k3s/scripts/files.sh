@@ -32,6 +32,13 @@ hosts_without_block() {
 	sed "/^$hosts_begin\$/,/^$hosts_end\$/d" /etc/hosts
 }
 
+# kernel_settings reads lines "name = value" and prints them with the values that hold now.
+kernel_settings() {
+	while IFS=' =' read -r kernel_name _; do
+		say "$kernel_name = $(cat "/proc/sys/$(printf '%s' "$kernel_name" | tr . /)" 2>/dev/null || say missing)"
+	done
+}
+
 # revision STEP prints how often drift made the step run again: a name for the last repair, 0 for none. The second word
 # of the command brings a new one.
 revision() {

@@ -28,6 +28,8 @@ set_kernel() {
 	done
 	own /etc/sysctl.d/90-homelab-ai.conf 644 "$SYSCTL"
 	sysctl -q -p /etc/sysctl.d/90-homelab-ai.conf
+	# What holds now is what the drift check compares with: inside a container it is the machine's, whatever was asked for.
+	printf '%s\n' "$SYSCTL" | kernel_settings >"$state/sysctl"
 }
 
 keep_time() {
@@ -139,7 +141,7 @@ prepare() {
 	fi
 	hosts_block >"$state/hosts"
 	# shellcheck disable=SC2086 # a list of paths without spaces
-	finish prepare $files "$state/hosts"
+	finish prepare $files "$state/hosts" "$state/sysctl"
 	say "$NODE_NAME is prepared"
 }
 

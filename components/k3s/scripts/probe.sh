@@ -19,6 +19,12 @@ probe() {
 			[ "$actual" = "$sum" ] || say "drift $step $path $actual"
 		done
 	done
+	if [ -f "$state/prepare.done" ] && [ -f "$state/sysctl" ]; then
+		settings=$(kernel_settings <"$state/sysctl")
+		printf '%s\n' "$settings" | grep -vxFf "$state/sysctl" | while read -r name _ value; do
+			say "drift prepare sysctl:$name $value"
+		done
+	fi
 	if [ -f "$state/install.done" ] && ! systemctl is-active --quiet "$UNIT.service"; then
 		say "drift install $UNIT.service inactive"
 	fi
