@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -263,11 +264,13 @@ func TestDriftIsSeenAndRepaired(t *testing.T) {
 		step *step
 		told string
 	}{
-		"binary":    {"echo '# changed' >>/usr/local/bin/k3s", installStep(cfg, hosts, h), "/usr/local/bin/k3s"},
-		"config":    {"echo 'debug: true' >>/etc/rancher/k3s/config.yaml", installStep(cfg, hosts, h), "/etc/rancher/k3s/config.yaml"},
-		"unit":      {"rm /etc/systemd/system/k3s.service", installStep(cfg, hosts, h), "/etc/systemd/system/k3s.service missing"},
-		"stopped":   {"systemctl stop k3s.service", installStep(cfg, hosts, h), "k3s.service inactive"},
-		"sysctl":    {"echo 'kernel.panic = 0' >/etc/sysctl.d/90-homelab-ai.conf", prepareStep(cfg, h), "/etc/sysctl.d/90-homelab-ai.conf"},
+		"binary":  {"echo '# changed' >>/usr/local/bin/k3s", installStep(cfg, hosts, h), "/usr/local/bin/k3s"},
+		"config":  {"echo 'debug: true' >>/etc/rancher/k3s/config.yaml", installStep(cfg, hosts, h), "/etc/rancher/k3s/config.yaml"},
+		"unit":    {"rm /etc/systemd/system/k3s.service", installStep(cfg, hosts, h), "/etc/systemd/system/k3s.service missing"},
+		"stopped": {"systemctl stop k3s.service", installStep(cfg, hosts, h), "k3s.service inactive"},
+		"sysctl":  {"echo 'kernel.panic = 0' >/etc/sysctl.d/90-homelab-ai.conf", prepareStep(cfg, h), "/etc/sysctl.d/90-homelab-ai.conf"},
+		// The values that hold are the machine's own, so what was noted is changed instead.
+		"setting":   {"sed -i 's/^kernel.panic = .*/kernel.panic = 4711/' /var/lib/homelab-ai/sysctl", prepareStep(cfg, h), "sysctl:kernel.panic "},
 		"hosts":     {"echo '127.0.0.1 localhost' >/etc/hosts", prepareStep(cfg, h), "/etc/hosts"},
 		"ca":        {"rm /etc/homelab-ai/ca/ca.crt", prepareStep(cfg, h), "/etc/homelab-ai/ca/ca.crt missing"},
 		"trust":     {"rm /usr/local/share/ca-certificates/homelab-ai.crt", prepareStep(cfg, h), "homelab-ai.crt missing"},
@@ -410,6 +413,30 @@ func TestPreflightComparesClocks(t *testing.T) {
 	assert.Contains(t, root.refused(fixed("Sat, 01 Jan 2000 00:00:00 GMT"), nil), "clock: ")
 	assert.Contains(t, root.refused(fixed("Sat, 01 Jan 2135 00:00:00 GMT"), nil), "clock: -")
 	assert.Contains(t, root.create(fixed(""), nil), "clock: not compared")
+
+	// A cache between hides the time of its answer, whichever way it words it; the redirect to it tells the time.
+	kept := func(date string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Age", "1000")
+			w.Header().Set("Date", date)
+		}
+	}
+	now, made := time.Now().UTC().Format(http.TimeFormat), time.Now().Add(-1000*time.Second).UTC().Format(http.TimeFormat)
+	for _, date := range []string{now, made} {
+		cache := httptest.NewServer(kept(date))
+		t.Cleanup(cache.Close)
+		redirect := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+			http.Redirect(w, request, cache.URL, http.StatusFound)
+		}))
+		t.Cleanup(redirect.Close)
+		s := fixed("")
+		s.params["MIRROR"] = redirect.URL
+		said := root.create(s, nil)
+		assert.Contains(t, said, "lab-0 is fit")
+		assert.NotContains(t, said, "clock")
+		s.params["MIRROR"] = cache.URL
+		assert.Contains(t, root.create(s, nil), "clock: not compared")
+	}
 }
 
 func TestAgentJoinsDrainsAndLeaves(t *testing.T) {

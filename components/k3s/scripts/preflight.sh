@@ -135,6 +135,28 @@ check_release() {
 	[ -n "$(wanted_sum)" ] || found "version: the catalogue has no sha256 of $VERSION for $(architecture); set versions.k3s.sha256"
 }
 
+# fresh_date prints the Date of the last answer, redirects included, that no cache kept: caches do not agree on whether
+# Date is when an answer was made or when it was handed on.
+fresh_date() {
+	awk '
+		function take() {
+			if (age + 0 == 0 && date != "") fresh = date
+			date = ""
+			age = 0
+		}
+		{ sub(/^ */, "") }
+		/^HTTP\// { take() }
+		tolower($1) == "age:" { age = $2 }
+		tolower($1) == "date:" {
+			date = $0
+			sub(/^[^:]*: */, "", date)
+		}
+		END {
+			take()
+			print fresh
+		}'
+}
+
 # check_mirror asks the place that the binary comes from, which all hosts share: can it be reached, and what time is it
 # there? Each host may differ from it by half of what two hosts may differ from each other.
 check_mirror() {
@@ -160,13 +182,11 @@ check_mirror() {
 		fi
 		;;
 	esac
-	there=$(printf '%s\n' "$answer" | sed -n 's/^ *[Dd]ate: *//p' | tail -n 1)
-	age=$(printf '%s\n' "$answer" | sed -n 's/^ *[Aa]ge: *\([0-9]*\)$/\1/p' | tail -n 1)
+	there=$(printf '%s\n' "$answer" | fresh_date)
 	if [ -z "$there" ] || ! there=$(date -d "$there" +%s 2>/dev/null); then
-		note "clock: not compared, since $MIRROR tells no time"
+		note "clock: not compared, since $MIRROR tells no time of its own"
 		return 0
 	fi
-	there=$((there + ${age:-0}))
 	# The other clock was between there and there + 1 at some moment between before and after.
 	if [ "$((before - there - 1))" -gt "$HALF_CLOCK_SKEW" ] || [ "$((there - after))" -gt "$HALF_CLOCK_SKEW" ]; then
 		found "clock: $((before - there)) s away from $MIRROR, hosts may differ by $CLOCK_SKEW; set the clock (timedatectl set-ntp true), or cluster.timeServers"
