@@ -210,7 +210,8 @@ func (a *Access) clientConfig() (*ssh.ClientConfig, func(), error) {
 	}
 	socket, err := net.Dial("unix", os.Getenv("SSH_AUTH_SOCK")) //nolint:gosec // the user names their own agent
 	if err != nil {
-		return nil, nil, fmt.Errorf("no SSH agent at SSH_AUTH_SOCK: %w", err)
+		return nil, nil, fmt.Errorf("no SSH agent answers at SSH_AUTH_SOCK (%w): start one and give it your key with ssh-add, "+
+			"or set cluster.ssh.privateKeyFile", err)
 	}
 	settings.Auth = []ssh.AuthMethod{ssh.PublicKeysCallback(agent.NewClient(socket).Signers)}
 	return settings, func() { _ = socket.Close() }, nil
