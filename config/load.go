@@ -71,6 +71,17 @@ func Parse(input Input) (*Config, error) {
 	return cfg, nil
 }
 
+// Validate checks a config that Parse has returned and a program has changed since, against every rule that needs neither
+// the text of the stack file nor other stacks. The error is Problems.
+func (c *Config) Validate() error {
+	again := &checker{cfg: c, catalogue: DefaultCatalogue()}
+	again.validate()
+	if problems := again.sorted(); len(problems) > 0 {
+		return problems
+	}
+	return nil
+}
+
 // stackFiles reads every stack file of a directory; one that can't be parsed has no keys to compare with.
 func stackFiles(directory string) (map[string]map[string]any, error) {
 	entries, err := os.ReadDir(directory)
