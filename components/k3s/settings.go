@@ -30,6 +30,8 @@ const sysctls = `vm.panic_on_oom = 0
 vm.overcommit_memory = 1
 kernel.panic = 10
 kernel.panic_on_oops = 1
+kernel.keys.root_maxkeys = 1000000
+kernel.keys.root_maxbytes = 25000000
 fs.inotify.max_user_instances = 8192
 fs.inotify.max_user_watches = 524288`
 
