@@ -39,7 +39,7 @@ type Encrypted struct {
 func stackFileKeys(text []byte) (map[string]any, error) {
 	asJSON, err := yaml.YAMLToJSONStrict(text)
 	if err != nil {
-		return nil, fmt.Errorf("not valid YAML: %s", firstLine(err))
+		return nil, fmt.Errorf("not valid YAML: %s; correct that line", briefly(err))
 	}
 	tree, err := decodeJSON(asJSON)
 	if err != nil {
@@ -126,8 +126,13 @@ func seal(decrypted, file any) any {
 	return decrypted
 }
 
-// firstLine keeps a library's message short. Messages of the YAML library name lines and keys, never values.
-func firstLine(err error) string {
-	line, _, _ := strings.Cut(err.Error(), "\n")
-	return line
+// briefly keeps the YAML library's message to one line: the first of its findings, without the heading. Its messages name
+// lines and keys, never values.
+func briefly(err error) string {
+	message := err.Error()
+	if _, findings, several := strings.Cut(message, "unmarshal errors:\n"); several {
+		message = findings
+	}
+	message, _, _ = strings.Cut(message, "\n")
+	return strings.TrimPrefix(strings.TrimSpace(message), "yaml: ")
 }

@@ -171,6 +171,24 @@ func TestLoadWantsTheProjectsName(t *testing.T) {
 	assert.ErrorContains(t, err, "restore the name in Pulumi.yaml")
 }
 
+// What is wrong with a file is told with its place, and without what stands there.
+func TestStackFileProblemsNameTheLine(t *testing.T) {
+	for text, want := range map[string]string{
+		"config:\n  homelab-ai:domain: a.lan\n  homelab-ai:domain: planted\n": `line 3: key "homelab-ai:domain" already set in map`,
+		"config:\n  homelab-ai:domain: a: planted\n":                          "line 2: mapping values are not allowed in this context",
+	} {
+		message := problemsOf(t, text).Error()
+		assert.Contains(t, message, want)
+		assert.NotContains(t, message, "planted")
+	}
+}
+
+func TestOverlapSuggestsAFreeRange(t *testing.T) {
+	_, problems := with(t, "{cluster: {podCIDR: 10.42.0.0/16, serviceCIDR: 10.42.128.0/17}}")
+	require.Len(t, problems, 1)
+	assert.Contains(t, problems[0].Fix, "such as 10.43.0.0/16")
+}
+
 func TestParseStackFileRefusesOtherFiles(t *testing.T) {
 	_, err := ParseStackFile("testdata/valid/single-node.yaml")
 	assert.ErrorContains(t, err, "must be Pulumi.<stack>.yaml")

@@ -151,13 +151,13 @@ func (c *checker) validateCapacity(path string, capacity Capacity) {
 	minimum := c.cfg.Cluster.Minimum
 	if capacity.CPU != strconv.Itoa(minimum.Cores) {
 		if cpu := c.quantity(path+".cpu", capacity.CPU); cpu != nil && cpu.CmpInt64(int64(minimum.Cores)) < 0 {
-			c.add(NodeTooSmall, path+".cpu", capacity.CPU, "preflight demands %d cores (cluster.minimum.cores)", minimum.Cores)
+			c.add(NodeTooSmall, path+".cpu", capacity.CPU, "is less than preflight demands (%d cores, cluster.minimum.cores); correct one of the two", minimum.Cores)
 		}
 	}
 	if capacity.Memory != minimum.Memory {
 		memory, least := c.quantity(path+".memory", capacity.Memory), c.quantity("cluster.minimum.memory", minimum.Memory)
 		if memory != nil && least != nil && memory.Cmp(*least) < 0 {
-			c.add(NodeTooSmall, path+".memory", capacity.Memory, "preflight demands %s (cluster.minimum.memory)", minimum.Memory)
+			c.add(NodeTooSmall, path+".memory", capacity.Memory, "is less than preflight demands (%s, cluster.minimum.memory); correct one of the two", minimum.Memory)
 		}
 	}
 	if capacity.Storage != minimum.Disk {

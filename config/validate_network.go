@@ -135,7 +135,7 @@ var (
 func (c *checker) validateClusterRanges(pods, services, lan netip.Prefix) {
 	overlap := func(path, value, other string, a, b netip.Prefix) {
 		if a.IsValid() && b.IsValid() && a.Overlaps(b) {
-			c.add(CIDROverlap, path, value, "overlaps %s (%s); take another private range, such as 10.42.0.0/16 or 10.43.0.0/16", other, b)
+			c.add(CIDROverlap, path, value, "overlaps %s (%s); take another private range, such as %s", other, b, freeRange(pods, services, lan))
 		}
 	}
 	overlap("cluster.podCIDR", c.cfg.Cluster.PodCIDR, "network.lanCIDR", pods, lan)
@@ -144,12 +144,25 @@ func (c *checker) validateClusterRanges(pods, services, lan netip.Prefix) {
 	// K3s gives each node a /24 of the pods' range.
 	if nodes := len(c.cfg.Cluster.Nodes); pods.IsValid() && (pods.Bits() < 8 || pods.Bits() > 24 || 1<<(24-pods.Bits()) < nodes) {
 		c.add(PodCIDRSize, "cluster.podCIDR", c.cfg.Cluster.PodCIDR,
-			"must be between /8 and /24 and hold a /24 for each of the %d nodes; /16 is plenty", nodes)
+			"must be between /8 and /24 and hold a /24 for each node (there are %d); /16 is plenty", nodes)
 	}
 	// The API server takes no more than 20 bits of host part.
 	if services.IsValid() && (services.Bits() < 12 || services.Bits() > 24) {
 		c.add(ServiceCIDRSize, "cluster.serviceCIDR", c.cfg.Cluster.ServiceCIDR, "must be between /12 and /24")
 	}
+}
+
+// freeRange suggests a range for pods or Services that overlaps none of those in use.
+func freeRange(used ...netip.Prefix) netip.Prefix {
+	candidates := []string{"10.42.0.0/16", "10.43.0.0/16", "10.0.0.0/16", "172.20.0.0/16", "192.168.0.0/20", "100.64.0.0/16"}
+	var free netip.Prefix
+	for _, candidate := range candidates {
+		free = netip.MustParsePrefix(candidate)
+		if !slices.ContainsFunc(used, func(network netip.Prefix) bool { return network.IsValid() && network.Overlaps(free) }) {
+			break
+		}
+	}
+	return free
 }
 
 func (c *checker) validateRange(pods, services, lan netip.Prefix, gateway netip.Addr) {

@@ -86,7 +86,8 @@ func (c *checker) validateK3s() {
 	newest, _ := minorOf(c.catalogue.K3s.Version)
 	wanted, _ := minorOf(k3s.Version)
 	if semver.Major(k3s.Version) != semver.Major(c.catalogue.K3s.Version) || wanted > newest || wanted < newest-1 {
-		c.add(K3sUnsupported, path+".version", k3s.Version, "the lab supports the minor of %s and the one before", c.catalogue.K3s.Version)
+		c.add(K3sUnsupported, path+".version", k3s.Version, "is of a minor version that the lab does not support; take a release of v1.%d or v1.%d, such as %s",
+			newest-1, newest, c.catalogue.K3s.Version)
 		return
 	}
 	if len(k3s.SHA256) == 0 {
