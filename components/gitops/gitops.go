@@ -6,7 +6,6 @@
 package gitops
 
 import (
-	"encoding/base64"
 	"net/netip"
 	"net/url"
 	"strconv"
@@ -191,10 +190,10 @@ func (g *GitOps) newSecrets(
 	g.AdminPassword = admin.Result
 
 	data := pulumi.StringMap{
-		"admin.password": encoded(admin.BcryptHash),
+		"admin.password": admin.BcryptHash,
 		// When the password was set. Sessions from before are refused, so it must not move by itself.
-		"admin.passwordMtime": encoded(pulumi.String("2026-01-01T00:00:00Z").ToStringOutput()),
-		"server.secretkey":    encoded(session.Result),
+		"admin.passwordMtime": pulumi.String("2026-01-01T00:00:00Z"),
+		"server.secretkey":    session.Result,
 	}
 	settings, err := corev1.NewSecret(ctx, name+"-secret", &corev1.SecretArgs{
 		Metadata: &metav1.ObjectMetaArgs{
@@ -205,7 +204,7 @@ func (g *GitOps) newSecrets(
 				"app.kubernetes.io/part-of": pulumi.String("argocd"), // Argo CD reads no secret without it
 			},
 		},
-		Data: data,
+		Data: tenant.SecretData(data),
 	}, child)
 	if err != nil {
 		return nil, pulumi.StringOutput{}, err
@@ -216,13 +215,6 @@ func (g *GitOps) newSecrets(
 	}
 	checksum := delivery.Checksum(session.Result, admin.BcryptHash, redis.Result)
 	return []pulumi.Resource{settings, cache}, checksum, nil
-}
-
-// encoded is a value as the field data of a Secret holds it.
-func encoded(value pulumi.StringOutput) pulumi.StringOutput {
-	return pulumi.ToSecret(value.ApplyT(func(v string) string {
-		return base64.StdEncoding.EncodeToString([]byte(v))
-	})).(pulumi.StringOutput)
 }
 
 // flows let the parts of Argo CD talk to each other and to the API server, the web interface be reached, and
@@ -273,7 +265,12 @@ func values(cfg *config.Config, delivery *chart.Delivery, ca pulumi.StringInput)
 			"networkPolicy": chart.Values{"create": false},
 		},
 		"configs": chart.Values{
-			"params": chart.Values{"server.insecure": true}, // TLS ends at NGINX
+			"params": chart.Values{
+				"server.insecure": true, // TLS ends at NGINX
+				// Argo CD 3 keeps the health of single objects to itself by default. When an Application does not become
+				// healthy, the status has to name the object that is not.
+				"controller.resource.health.persist": true,
+			},
 			"secret": chart.Values{"createSecret": false},
 			// Names that certificates are pinned for; repositories in the lab are served with the lab's CA.
 			"tls":          chart.Values{"certificates": caFor(cfg, ca)},
@@ -283,15 +280,15 @@ func values(cfg *config.Config, delivery *chart.Delivery, ca pulumi.StringInput)
 		"redis-ha":        chart.Values{"enabled": false},
 		"redisSecretInit": chart.Values{"enabled": false}, // argocd-redis is ours
 		"notifications":   chart.Values{"enabled": false},
-		"controller":      chart.Values{"resources": resources("100m", "384Mi", "2Gi"), "metrics": scraped()},
+		"controller":      chart.Values{"resources": chart.Resources("100m", "384Mi", "2Gi"), "metrics": scraped()},
 		"server": chart.Values{
 			"replicas":  cfg.Cluster.CoreReplicas,
-			"resources": resources("50m", "128Mi", "512Mi"),
+			"resources": chart.Resources("50m", "128Mi", "512Mi"),
 			"metrics":   scraped(),
 		},
 		"repoServer":     repoServer(cfg),
-		"applicationSet": chart.Values{"resources": resources("25m", "64Mi", "256Mi")},
-		"redis":          chart.Values{"resources": resources("25m", "64Mi", "256Mi")},
+		"applicationSet": chart.Values{"resources": chart.Resources("25m", "64Mi", "256Mi")},
+		"redis":          chart.Values{"resources": chart.Resources("25m", "64Mi", "256Mi")},
 	}
 }
 
@@ -327,8 +324,8 @@ func repoServer(cfg *config.Config) chart.Values {
 	const directory = "/etc/lab-ca"
 	return chart.Values{
 		"replicas":  cfg.Cluster.CoreReplicas,
-		"resources": resources("50m", "256Mi", "1Gi"),
-		"copyutil":  chart.Values{"resources": resources("10m", "32Mi", "128Mi")},
+		"resources": chart.Resources("50m", "256Mi", "1Gi"),
+		"copyutil":  chart.Values{"resources": chart.Resources("10m", "32Mi", "128Mi")},
 		"metrics":   scraped(),
 		"env": []any{chart.Values{
 			"name": "SSL_CERT_FILE", "value": directory + "/" + certificates.BundleKey,
@@ -347,12 +344,4 @@ func caFor(cfg *config.Config, ca pulumi.StringInput) chart.Values {
 		pinned[cfg.Services.GitLab.Host] = ca
 	}
 	return pinned
-}
-
-// resources are requests of CPU and memory, and a limit of memory.
-func resources(cpu, memory, memoryLimit string) chart.Values {
-	return chart.Values{
-		"requests": chart.Values{"cpu": cpu, "memory": memory},
-		"limits":   chart.Values{"memory": memoryLimit},
-	}
 }

@@ -82,6 +82,12 @@ func TestValuesHoldNoSecretAndNothingThatIsDrawn(t *testing.T) {
 	assert.Len(t, annotations, 1, "pods roll when a secret changes")
 }
 
+func TestStatusNamesTheObjectThatIsUnhealthy(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, true, recording.At(t, deploy(t, stack(t)).Inputs(t, "gitops-argo-cd-release"),
+		"values", "configs", "params", "controller.resource.health.persist"))
+}
+
 func TestArgoCDStandsOnWhatItNeeds(t *testing.T) {
 	t.Parallel()
 	graph := deploy(t, stack(t))

@@ -81,17 +81,22 @@ func (t *Tenant) NewSecret(ctx *pulumi.Context, name string, data map[string]pul
 	if len(data) == 0 {
 		return nil, fmt.Errorf("secret %s of tenant %s has no data", name, t.name)
 	}
-	encoded := pulumi.StringMap{}
-	for key, value := range data {
-		// The data field, not stringData: a key that is no longer declared has to go.
-		encoded[key] = pulumi.ToSecret(value.ToStringOutput().ApplyT(func(v string) string {
-			return base64.StdEncoding.EncodeToString([]byte(v))
-		})).(pulumi.StringOutput)
-	}
 	opts = append([]pulumi.ResourceOption{pulumi.Parent(t)}, opts...)
 	return corev1.NewSecret(ctx, t.name+"-"+name+"-secret", &corev1.SecretArgs{
 		Metadata: metav1.ObjectMetaArgs{Name: pulumi.String(name), Namespace: t.Name},
 		Type:     pulumi.String("Opaque"),
-		Data:     encoded,
+		Data:     SecretData(data),
 	}, opts...)
+}
+
+// SecretData is what the field data of a Secret holds: every value in base64, and secret. It is that field and not
+// stringData, where a key that is no longer declared would stay.
+func SecretData(data map[string]pulumi.StringInput) pulumi.StringMap {
+	encoded := make(pulumi.StringMap, len(data))
+	for key, value := range data {
+		encoded[key] = pulumi.ToSecret(value.ToStringOutput().ApplyT(func(v string) string {
+			return base64.StdEncoding.EncodeToString([]byte(v))
+		})).(pulumi.StringOutput)
+	}
+	return encoded
 }
