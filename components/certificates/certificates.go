@@ -6,7 +6,6 @@
 package certificates
 
 import (
-	"encoding/base64"
 	"strings"
 	"time"
 
@@ -157,17 +156,17 @@ func certManagerValues(cfg *config.Config) chart.Values {
 	values := chart.Values{
 		"crds":         chart.Values{"enabled": true, "keep": true},
 		"replicaCount": cfg.Cluster.CoreReplicas,
-		"resources":    resources("20m", "64Mi", "256Mi"),
+		"resources":    chart.Resources("20m", "64Mi", "256Mi"),
 		"webhook": chart.Values{
 			"replicaCount": cfg.Cluster.CoreReplicas,
-			"resources":    resources("10m", "32Mi", "128Mi"),
+			"resources":    chart.Resources("10m", "32Mi", "128Mi"),
 		},
 		"cainjector": chart.Values{
 			"replicaCount": cfg.Cluster.CoreReplicas,
-			"resources":    resources("20m", "96Mi", "384Mi"),
+			"resources":    chart.Resources("20m", "96Mi", "384Mi"),
 		},
 		// Its hook waits until the webhook answers, so the release is done when issuers can be created.
-		"startupapicheck": chart.Values{"enabled": true, "resources": resources("10m", "32Mi", "128Mi")},
+		"startupapicheck": chart.Values{"enabled": true, "resources": chart.Resources("10m", "32Mi", "128Mi")},
 		// Leases stay in the namespace of its own: the roles for kube-system are not made then.
 		"global": chart.Values{"leaderElection": chart.Values{"namespace": Namespace}},
 	}
@@ -220,18 +219,10 @@ func trustManagerValues(cfg *config.Config) chart.Values {
 	return chart.Values{
 		"crds":           chart.Values{"enabled": true, "keep": true},
 		"replicaCount":   cfg.Cluster.CoreReplicas,
-		"resources":      resources("20m", "64Mi", "256Mi"),
+		"resources":      chart.Resources("20m", "64Mi", "256Mi"),
 		"secretTargets":  chart.Values{"enabled": false},
-		"defaultPackage": chart.Values{"enabled": true, "resources": resources("10m", "32Mi", "64Mi")},
+		"defaultPackage": chart.Values{"enabled": true, "resources": chart.Resources("10m", "32Mi", "64Mi")},
 		"app":            chart.Values{"trust": chart.Values{"namespace": Namespace}},
-	}
-}
-
-// resources are requests of CPU and memory, and a limit of memory.
-func resources(cpu, memory, memoryLimit string) chart.Values {
-	return chart.Values{
-		"requests": chart.Values{"cpu": cpu, "memory": memory},
-		"limits":   chart.Values{"memory": memoryLimit},
 	}
 }
 
@@ -239,16 +230,10 @@ func resources(cpu, memory, memoryLimit string) chart.Values {
 func newSecret(
 	ctx *pulumi.Context, name, object string, space *tenant.Tenant, data pulumi.StringMap, opts ...pulumi.ResourceOption,
 ) (*corev1.Secret, error) {
-	encoded := pulumi.StringMap{}
-	for key, value := range data {
-		encoded[key] = pulumi.ToSecret(value.ToStringOutput().ApplyT(func(v string) string {
-			return base64.StdEncoding.EncodeToString([]byte(v))
-		})).(pulumi.StringOutput)
-	}
 	return corev1.NewSecret(ctx, name, &corev1.SecretArgs{
 		Metadata: &metav1.ObjectMetaArgs{Name: pulumi.String(object), Namespace: space.Name},
 		Type:     pulumi.String(secretType(data)),
-		Data:     encoded,
+		Data:     tenant.SecretData(data),
 	}, opts...)
 }
 

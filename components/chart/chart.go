@@ -33,7 +33,7 @@ type Args struct {
 	SecretChecksums map[string]pulumi.StringInput
 	// SkipCRDs leaves out what the chart has in its directory crds/, which Helm would install but never upgrade. An
 	// Application always leaves it out. CRDs in a chart's templates are upgraded with it; charts with such CRDs get
-	// the value that keeps them on removal.
+	// the value that keeps them on removal, where they have one.
 	SkipCRDs bool
 }
 

@@ -124,10 +124,7 @@ func values(settings *config.NVIDIA) (chart.Values, error) {
 		"runtimeClassName": RuntimeClass,
 		"config":           chart.Values{"map": chart.Values{"default": string(plugin)}, "default": "default"},
 		"gfd":              chart.Values{"enabled": false},
-		"resources": chart.Values{
-			"requests": chart.Values{"cpu": "10m", "memory": "64Mi"},
-			"limits":   chart.Values{"memory": "256Mi"},
-		},
+		"resources":        chart.Resources("10m", "64Mi", "256Mi"),
 	}, nil
 }
 

@@ -47,15 +47,3 @@ func envSecret(name, secret, key string) chart.Values {
 		"secretKeyRef": chart.Values{"name": secret, "key": key},
 	}}
 }
-
-// mainResources are a service's own settings as a container's requests and limits.
-func mainResources(settings config.Resources) chart.Values {
-	limits := chart.Values{"memory": settings.Memory}
-	if settings.CPULimit != "" {
-		limits["cpu"] = settings.CPULimit
-	}
-	return chart.Values{
-		"requests": chart.Values{"cpu": settings.CPU, "memory": settings.Memory},
-		"limits":   limits,
-	}
-}

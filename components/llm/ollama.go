@@ -142,7 +142,7 @@ func ollamaValues(cfg *config.Config) chart.Values {
 		},
 		"persistentVolume": chart.Values{"enabled": true, "existingClaim": ollamaClaim},
 		"updateStrategy":   chart.Values{"type": "Recreate"}, // the volume is mounted once
-		"resources":        mainResources(settings.Resources),
+		"resources":        chart.ResourcesOf(settings.Resources),
 		"serviceAccount":   chart.Values{"create": true, "automount": false},
 		"securityContext": chart.Values{
 			"allowPrivilegeEscalation": false,

@@ -97,8 +97,8 @@ func controllerValues(cfg *config.Config) chart.Values {
 		"ingressClass":           chart.Values{"name": IngressClass, "create": true},
 		"reportIngressStatus":    chart.Values{"enable": true},
 		"readOnlyRootFilesystem": true,
-		"resources":              resources("100m", "192Mi", "512Mi"),
-		"initContainerResources": resources("10m", "32Mi", "128Mi"),
+		"resources":              chart.Resources("100m", "192Mi", "512Mi"),
+		"initContainerResources": chart.Resources("10m", "32Mi", "128Mi"),
 		"config":                 chart.Values{"entries": controllerSettings(cfg)},
 		"service": chart.Values{
 			"type":                          "LoadBalancer",

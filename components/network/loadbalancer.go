@@ -112,19 +112,10 @@ func loadBalancerValues() chart.Values {
 			// when it loads it, and config/ has checked the range before that.
 			"validationFailurePolicy": "Ignore",
 		},
-		"controller": chart.Values{"resources": resources("25m", "64Mi", "128Mi")},
+		"controller": chart.Values{"resources": chart.Resources("25m", "64Mi", "128Mi")},
 		"speaker": chart.Values{
 			"frr":       chart.Values{"enabled": false},
-			"resources": resources("25m", "64Mi", "128Mi"),
+			"resources": chart.Resources("25m", "64Mi", "128Mi"),
 		},
-	}
-}
-
-// resources are requests of CPU and memory, and a limit of memory. CPU is not limited: bursts are harmless here and
-// throttling is not.
-func resources(cpu, memory, memoryLimit string) chart.Values {
-	return chart.Values{
-		"requests": chart.Values{"cpu": cpu, "memory": memory},
-		"limits":   chart.Values{"memory": memoryLimit},
 	}
 }
