@@ -29,14 +29,19 @@ func fillList(field *[]string, values ...string) {
 	}
 }
 
+// localPath is the StorageClass that K3s brings.
+const localPath = "local-path"
+
 // applyDefaults fills whatever the stack left open. It runs on configs that are not checked yet.
 func (c *Config) applyDefaults() {
 	choose(&c.Protect, false) // REQUIRED; a value keeps the check of the rest going
 	c.defaultCluster()
 	c.defaultNetwork()
 	c.defaultTLS()
-	fill(&c.Storage.Class, "local-path")
-	fill(&c.Storage.RetainClass, "lab-retain")
+	fill(&c.Storage.Class, localPath)
+	if c.Storage.Class == localPath {
+		fill(&c.Storage.RetainClass, "lab-retain")
+	}
 	fill(&c.Storage.Path, c.Cluster.DataDir+"/storage")
 	choose(&c.GitOps.Enabled, true)
 	fill(&c.GitOps.Host, "argocd."+c.Domain)

@@ -108,6 +108,7 @@ const (
 	UnknownService        Rule = "unknown-service"         // services are named as under services
 	PurgeRunning          Rule = "purge-running"           // only what is off can be purged
 	StorageClass          Rule = "storage-class"           // a class has a possible name
+	RetainClass           Rule = "retain-class"            // a class of one's own comes with one that retains
 	RequestExceedsNode    Rule = "request-exceeds-node"    // every request fits a node
 	RequestsExceedCluster Rule = "requests-exceed-cluster" // and all of them fit the nodes
 	StorageExceedsCluster Rule = "storage-exceeds-cluster" // as do the volumes

@@ -243,7 +243,8 @@ type Storage struct {
 	// Class is the StorageClass of every volume. Default: local-path, which K3s brings.
 	Class string `json:"class"`
 	// RetainClass is the class for volumes that controllers make themselves (user homes, Prometheus); its
-	// volumes outlive their claims. Default: lab-retain, which the lab makes from K3s's local-path provisioner.
+	// volumes outlive their claims. REQUIRED with a class other than local-path; it must retain. Default:
+	// lab-retain, which the lab makes from K3s's local-path provisioner.
 	RetainClass string `json:"retainClass"`
 	// Path is the directory of local-path volumes on each node (absolute path), for instance on a disk of its own.
 	// Default: <cluster.dataDir>/storage.

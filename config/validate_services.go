@@ -72,7 +72,12 @@ func (c *checker) validateStorage() {
 		}
 	}
 	class("storage.class", storage.Class)
-	class("storage.retainClass", storage.RetainClass)
+	if storage.RetainClass == "" {
+		c.add(RetainClass, "storage.retainClass", "", "storage.class is %s: name the class of that storage whose volumes "+
+			"outlive their claims, or lab-retain to keep them on the nodes' own disks", storage.Class)
+	} else {
+		class("storage.retainClass", storage.RetainClass)
+	}
 	if c.fine("cluster.dataDir") {
 		c.absolutePath("storage.path", storage.Path)
 	}
