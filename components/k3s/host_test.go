@@ -255,7 +255,11 @@ func TestDriftIsSeenAndRepaired(t *testing.T) {
 	hosts := hostsOf(t, cfg)
 	h := hosts[0]
 	ca := map[string]string{"CA_CERTIFICATE": root.certificate(cfg)}
+	// One setting is this root's own; the others are the machine's.
+	root.must("mkdir /run/stand-in/settings && echo 0 >/run/stand-in/settings/kernel.panic && " +
+		"mount --bind /run/stand-in/settings/kernel.panic /proc/sys/kernel/panic")
 	root.create(prepareStep(cfg, h), ca)
+	require.Equal(t, "10\n", root.must("cat /proc/sys/kernel/panic"))
 	root.create(installStep(cfg, hosts, h), map[string]string{"JOIN_TOKEN": ""})
 	declared := root.files()
 
@@ -264,13 +268,12 @@ func TestDriftIsSeenAndRepaired(t *testing.T) {
 		step *step
 		told string
 	}{
-		"binary":  {"echo '# changed' >>/usr/local/bin/k3s", installStep(cfg, hosts, h), "/usr/local/bin/k3s"},
-		"config":  {"echo 'debug: true' >>/etc/rancher/k3s/config.yaml", installStep(cfg, hosts, h), "/etc/rancher/k3s/config.yaml"},
-		"unit":    {"rm /etc/systemd/system/k3s.service", installStep(cfg, hosts, h), "/etc/systemd/system/k3s.service missing"},
-		"stopped": {"systemctl stop k3s.service", installStep(cfg, hosts, h), "k3s.service inactive"},
-		"sysctl":  {"echo 'kernel.panic = 0' >/etc/sysctl.d/90-homelab-ai.conf", prepareStep(cfg, h), "/etc/sysctl.d/90-homelab-ai.conf"},
-		// The values that hold are the machine's own, so what was noted is changed instead.
-		"setting":   {"sed -i 's/^kernel.panic = .*/kernel.panic = 4711/' /var/lib/homelab-ai/sysctl", prepareStep(cfg, h), "sysctl:kernel.panic "},
+		"binary":    {"echo '# changed' >>/usr/local/bin/k3s", installStep(cfg, hosts, h), "/usr/local/bin/k3s"},
+		"config":    {"echo 'debug: true' >>/etc/rancher/k3s/config.yaml", installStep(cfg, hosts, h), "/etc/rancher/k3s/config.yaml"},
+		"unit":      {"rm /etc/systemd/system/k3s.service", installStep(cfg, hosts, h), "/etc/systemd/system/k3s.service missing"},
+		"stopped":   {"systemctl stop k3s.service", installStep(cfg, hosts, h), "k3s.service inactive"},
+		"sysctl":    {"echo 'kernel.panic = 0' >/etc/sysctl.d/90-homelab-ai.conf", prepareStep(cfg, h), "/etc/sysctl.d/90-homelab-ai.conf"},
+		"setting":   {"echo 4711 >/run/stand-in/settings/kernel.panic", prepareStep(cfg, h), "sysctl:kernel.panic 4711"},
 		"hosts":     {"echo '127.0.0.1 localhost' >/etc/hosts", prepareStep(cfg, h), "/etc/hosts"},
 		"ca":        {"rm /etc/homelab-ai/ca/ca.crt", prepareStep(cfg, h), "/etc/homelab-ai/ca/ca.crt missing"},
 		"trust":     {"rm /usr/local/share/ca-certificates/homelab-ai.crt", prepareStep(cfg, h), "homelab-ai.crt missing"},
