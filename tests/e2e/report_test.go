@@ -202,7 +202,7 @@ func (r *report) head() string {
 		"  settings that K3s would be given.",
 		"- Kernel settings and modules, services of the distribution, time synchronisation, GPU drivers: stand-ins answer.",
 		"- Volumes and the addresses in the status of Ingresses are written by the test; MetalLB announces nothing.",
-		"- More than one machine.",
+		"- More than one server. An agent on a second machine joins, is upgraded after the server and leaves clean.",
 		"",
 		"",
 	}, "\n")
