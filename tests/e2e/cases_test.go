@@ -66,7 +66,7 @@ func deliver(t *testing.T, gitops bool) {
 		{"up", func(t *testing.T) { l.firstUp(t, r) }},
 		{"certificates, addresses and trust are real", l.surroundingsWork},
 		{"a second up changes nothing", func(t *testing.T) { l.secondUp(t, r) }},
-		{"a value is rolled out when up returns", func(t *testing.T) { l.valueUpdate(t, gitops, r) }},
+		{"a value is rolled out when up returns", func(t *testing.T) { l.valueUpdate(t, r) }},
 		{"a config change restarts K3s once", l.configChange},
 		{"K3s is upgraded", l.upgrade},
 		{"a downgrade is refused", l.downgrade},
@@ -255,7 +255,7 @@ func (l *lab) secondUp(t *testing.T, r *report) {
 }
 
 // valueUpdate: a changed chart value has reached the pods when up returns.
-func (l *lab) valueUpdate(t *testing.T, gitops bool, r *report) {
+func (l *lab) valueUpdate(t *testing.T, r *report) {
 	const annotation = "example.org/revision"
 	for round := 1; round <= 3; round++ {
 		l.stack.configure(t, map[string]any{"values.open-webui.podAnnotations": map[string]any{annotation: fmt.Sprint(round)}})
@@ -275,7 +275,6 @@ func (l *lab) valueUpdate(t *testing.T, gitops bool, r *report) {
 		}
 		require.NotZero(t, found, "no workload carries the value of round %d when up returns", round)
 		require.Empty(t, l.mustUp(t).changes())
-		_ = gitops
 	}
 }
 
@@ -386,9 +385,8 @@ func (l *lab) drift(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, before)
 	require.NoError(t, client.remove(policies+"/"+before[0].name()))
-	refreshed, err := l.stack.refresh(within(t))
+	_, err = l.stack.refresh(within(t))
 	require.NoError(t, err)
-	_ = refreshed
 	o := l.mustUp(t)
 	require.NotEmpty(t, o.changes(), "the deleted policy went unnoticed")
 	after, err := client.list(policies)

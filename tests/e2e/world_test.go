@@ -132,7 +132,6 @@ type rootSpec struct {
 	Files            map[string]rootFile `json:"files"`
 	Environment      []string            `json:"environment"`
 	Command          []string            `json:"command"`
-	Argv0            string              `json:"argv0"`
 	WorkingDirectory string              `json:"workingDirectory"`
 }
 

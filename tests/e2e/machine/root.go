@@ -27,8 +27,6 @@ type rootSpec struct {
 	// Environment and Command start the root's main process.
 	Environment []string `json:"environment"`
 	Command     []string `json:"command"`
-	// Argv0 replaces the command's own name, for programs that act by the name they are called.
-	Argv0 string `json:"argv0"`
 	// WorkingDirectory of the command. Default: /.
 	WorkingDirectory string `json:"workingDirectory"`
 }
@@ -63,11 +61,7 @@ func enterRoot(args []string) error {
 			return err
 		}
 	}
-	argv := append([]string{}, spec.Command...)
-	if spec.Argv0 != "" {
-		argv[0] = spec.Argv0
-	}
-	return syscall.Exec(spec.Command[0], argv, spec.Environment)
+	return syscall.Exec(spec.Command[0], spec.Command, spec.Environment)
 }
 
 // buildRoot mounts the layers and makes them the root of this process.
