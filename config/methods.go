@@ -68,6 +68,15 @@ func (c *Config) Purged(service string) bool {
 	return false
 }
 
+// Reference is the image as a pod names it: with the digest where the catalogue has one.
+func (i Image) Reference() string {
+	name := i.Repository + ":" + i.Tag
+	if i.Digest != "" {
+		name += "@" + i.Digest
+	}
+	return name
+}
+
 func on(enabled *bool) bool { return enabled != nil && *enabled }
 
 // On tells whether workload charts are Argo CD Applications.

@@ -142,7 +142,7 @@ func (g *GitLab) newSpace(ctx *pulumi.Context, name string, args *Args) (*tenant
 		Namespace:    Namespace,
 		Level:        tenant.Baseline, // Omnibus runs as root with the default capabilities
 		Quota: tenant.Quota{
-			CPU: sum(settings.Resources.CPU, "1"), Memory: sum(settings.Resources.Memory, "1Gi"),
+			CPU: tenant.Sum(settings.Resources.CPU, "1"), Memory: tenant.Sum(settings.Resources.Memory, "1Gi"),
 			Pods: 3, Claims: 1, Storage: settings.Size,
 		},
 		Flows:   flows(cfg),

@@ -245,7 +245,7 @@ func runnerConfig(cfg *config.Config, c class) (string, error) {
 	err = parsed.Execute(&text, map[string]any{
 		"Environment":     environment,
 		"Namespace":       c.namespace,
-		"Image":           reference(cfg.Versions.Images["python-uv"]),
+		"Image":           cfg.Versions.Images["python-uv"].Reference(),
 		"Privileged":      c.privileged,
 		"CPURequest":      jobCPURequest,
 		"MemoryRequest":   jobMemoryRequest,
@@ -288,7 +288,7 @@ func runnerValues(cfg *config.Config, c class) (chart.Values, error) {
 			"enabled": true, "port": RunnerMetricsPort,
 			"podMonitor": chart.Values{"enabled": cfg.Services.Monitoring.On()},
 		},
-		"resources": resources(config.Resources{CPU: "50m", Memory: "256Mi"}),
+		"resources": chart.Resources("50m", "256Mi", "256Mi"),
 		// The chart's own, with the profile that the namespace's level asks for.
 		"podSecurityContext": chart.Values{
 			"runAsUser": 100, "fsGroup": 65533, "runAsNonRoot": true,

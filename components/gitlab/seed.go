@@ -319,7 +319,7 @@ func renderFile(cfg *config.Config, name, content string) (string, error) {
 			if !ok {
 				return "", fmt.Errorf("image %q is not in the catalogue", key)
 			}
-			return reference(image), nil
+			return image.Reference(), nil
 		},
 		"domain": func() string { return cfg.Domain },
 	}).Parse(content)

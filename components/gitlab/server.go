@@ -43,7 +43,7 @@ func serverValues(cfg *config.Config, configSum string) chart.Values {
 				"image": imageValues(cfg.Versions.Images["gitlab"]),
 				// Read by the image before /etc/gitlab/gitlab.rb.
 				"env":       chart.Values{"GITLAB_OMNIBUS_CONFIG": "from_file('" + mountPath + "/" + omnibusKey + "')"},
-				"resources": resources(cfg.Services.GitLab.Resources),
+				"resources": chart.ResourcesOf(cfg.Services.GitLab.Resources),
 				"probes":    probes(cfg.Services.GitLab.Host),
 			}},
 		}},
@@ -140,25 +140,4 @@ func imageValues(image config.Image) chart.Values {
 		tag += "@" + image.Digest
 	}
 	return chart.Values{"repository": image.Repository, "tag": tag}
-}
-
-// reference is an image as a pod or a CI job names it.
-func reference(image config.Image) string {
-	name := image.Repository + ":" + image.Tag
-	if image.Digest != "" {
-		name += "@" + image.Digest
-	}
-	return name
-}
-
-// resources are a service's own settings as a container's requests and limits.
-func resources(settings config.Resources) chart.Values {
-	limits := chart.Values{"memory": settings.Memory}
-	if settings.CPULimit != "" {
-		limits["cpu"] = settings.CPULimit
-	}
-	return chart.Values{
-		"requests": chart.Values{"cpu": settings.CPU, "memory": settings.Memory},
-		"limits":   limits,
-	}
 }

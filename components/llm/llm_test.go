@@ -215,10 +215,3 @@ func TestGPUIsAskedForWhereThereIsOne(t *testing.T) {
 		}
 	}
 }
-
-func TestSum(t *testing.T) {
-	t.Parallel()
-	assert.Equal(t, "1500m", sum("1", "500m"))
-	assert.Equal(t, "4Gi", sum("3Gi", "1Gi"))
-	assert.Equal(t, "1", sum("1", "", "many"))
-}

@@ -40,7 +40,7 @@ func newModels(
 	for _, model := range settings.Models {
 		arguments = append(arguments, model.Name)
 	}
-	image := reference(cfg.Versions.Images["ollama"])
+	image := cfg.Versions.Images["ollama"].Reference()
 	remove := strconv.FormatBool(settings.RemoveUndeclared)
 
 	labels := pulumi.ToStringMap(pullerPods)
@@ -96,14 +96,6 @@ func newModels(
 			},
 		},
 	}, opts...)
-}
-
-// reference is an image as a pod names it: with the digest where the catalogue has one.
-func reference(image config.Image) string {
-	if image.Digest == "" {
-		return image.Repository + ":" + image.Tag
-	}
-	return image.Repository + ":" + image.Tag + "@" + image.Digest
 }
 
 // digest is a short name for a content.

@@ -112,8 +112,8 @@ func ollamaFlows() []tenant.Flow {
 func ollamaQuota(cfg *config.Config) tenant.Quota {
 	settings := cfg.Services.Ollama
 	return tenant.Quota{
-		CPU:     sum(settings.Resources.CPU, "1"),
-		Memory:  sum(settings.Resources.Memory, "1Gi"),
+		CPU:     tenant.Sum(settings.Resources.CPU, "1"),
+		Memory:  tenant.Sum(settings.Resources.Memory, "1Gi"),
 		Pods:    6,
 		Claims:  1,
 		Storage: settings.Size,

@@ -58,8 +58,8 @@ func NewOpenWebUI(
 		Namespace:    OpenWebUINamespace,
 		Level:        tenant.Baseline, // the image runs as root
 		Quota: tenant.Quota{
-			CPU:    sum(settings.Resources.CPU, settings.Resources.CPU, "500m"),
-			Memory: sum(settings.Resources.Memory, settings.Resources.Memory, "512Mi"),
+			CPU:    tenant.Sum(settings.Resources.CPU, settings.Resources.CPU, "500m"),
+			Memory: tenant.Sum(settings.Resources.Memory, settings.Resources.Memory, "512Mi"),
 			Pods:   4, Claims: 1, Storage: settings.Size,
 		},
 		Flows: []tenant.Flow{

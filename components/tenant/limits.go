@@ -5,6 +5,7 @@ import (
 
 	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"k8s.io/apimachinery/pkg/api/resource"
 )
 
 // Quota is what all pods and claims of a tenant together may request. A zero field has the default that it names.
@@ -54,6 +55,18 @@ func (l LimitRange) spec() corev1.LimitRangeSpecArgs {
 		DefaultRequest: pulumi.StringMap{"cpu": or(l.CPU, "25m"), "memory": or(l.Memory, "64Mi")},
 		Default:        pulumi.StringMap{"memory": or(l.MemoryLimit, "1Gi")},
 	}}}
+}
+
+// Sum adds Kubernetes quantities, for a quota that fits several pods. Those of the config are validated before; what is
+// none counts as zero.
+func Sum(quantities ...string) string {
+	total := resource.Quantity{}
+	for _, text := range quantities {
+		if quantity, err := resource.ParseQuantity(text); err == nil {
+			total.Add(quantity)
+		}
+	}
+	return total.String()
 }
 
 func or(value, fallback string) pulumi.String {

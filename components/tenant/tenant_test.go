@@ -537,3 +537,10 @@ func TestHelmJobsAreSelectedByLabelKey(t *testing.T) {
 	assert.Equal(t, m{"matchExpressions": []any{m{"key": "helmcharts.helm.cattle.io/chart", "operator": "Exists"}}},
 		ruleFor(t, flow)["podSelector"])
 }
+
+func TestSum(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, "1500m", Sum("1", "500m"))
+	assert.Equal(t, "4Gi", Sum("3Gi", "1Gi"))
+	assert.Equal(t, "1", Sum("1", "", "many"))
+}
