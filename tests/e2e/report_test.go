@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"runtime"
 	"sort"
@@ -17,6 +16,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/stretchr/testify/require"
 
+	"github.com/homelab-ai/homelab-ai/config"
 	"github.com/homelab-ai/homelab-ai/tests/rehearsal"
 )
 
@@ -168,8 +168,9 @@ func (r *report) write(t *testing.T) {
 func (r *report) head() string {
 	served := r.lab.mirror
 	overridden := []string{}
-	for key, version := range served.overrides() {
-		overridden = append(overridden, fmt.Sprintf("%s %s", key, version))
+	catalogue := config.DefaultCatalogue().Charts
+	for key, packaged := range served.overrides() {
+		overridden = append(overridden, fmt.Sprintf("%s %s (catalogue: %s)", key, packaged, catalogue[key].Version))
 	}
 	sort.Strings(overridden)
 	stripped := []string{}
@@ -188,8 +189,8 @@ func (r *report) head() string {
 		"|---|---|",
 		"| date | " + time.Now().UTC().Format("2006-01-02 15:04 UTC") + " |",
 		"| machine | " + machineLine() + " |",
-		"| engine | pulumi " + firstLine(parts.programs["pulumi"], "version") + ", with the true plugins kubernetes, command and random |",
-		"| control plane | kube-apiserver " + firstLine(parts.programs["kube-apiserver"], "--version") + ", " + firstLine(parts.programs["etcd"], "--version") + ", controller-manager, scheduler; kwok " + firstLine(parts.programs["kwok"], "--version") + " |",
+		"| engine | pulumi " + version(parts.programs["pulumi"], "version") + ", with the true plugins kubernetes, command and random |",
+		"| control plane | kube-apiserver " + version(parts.programs["kube-apiserver"], "--version") + ", etcd " + version(parts.programs["etcd"], "--version") + ", controller-manager, scheduler, kwok " + version(parts.programs["kwok"], "--version") + " |",
 		"| hosts | real sshd, shell and tools on an overlay of the machine's own root; K3s, `systemctl`, `sysctl` and `modprobe` are stand-ins |",
 		"| charts not in the catalogue's version | " + orNone(overridden) + " |",
 		"| charts served without their values schema (it refers to the web) | " + orNone(stripped) + " |",
@@ -273,11 +274,12 @@ func machineLine() string {
 	return fmt.Sprintf("%d cores (%s), %d GiB of memory, Linux %s, %s", runtime.NumCPU(), model, info.Totalram>>30, release, runtime.Version())
 }
 
-func firstLine(program string, arguments ...string) string {
+func version(program string, arguments ...string) string {
 	output, _ := exec.Command(program, arguments...).CombinedOutput()
-	line, _, _ := strings.Cut(strings.TrimSpace(string(output)), "\n")
-	return strings.TrimPrefix(line, filepath.Base(program)+" ")
+	return versionPattern.FindString(string(output))
 }
+
+var versionPattern = regexp.MustCompile(`v?[0-9]+\.[0-9]+\.[0-9]+`)
 
 // budgetTable compares what the rehearsal says is requested with what the pods of the rendered charts request.
 func (r *report) budgetTable() []string {

@@ -112,8 +112,10 @@ remove_preparation() {
 	fi
 	if [ -e /usr/local/share/ca-certificates/homelab-ai.crt ]; then
 		rm -f /usr/local/share/ca-certificates/homelab-ai.crt
-		update-ca-certificates >/dev/null 2>&1 || true
+		# update-ca-certificates leaves the links of a certificate that is gone: by name, and by hash to that name.
+		find /etc/ssl/certs -maxdepth 1 -lname homelab-ai.pem -delete
 		rm -f /etc/ssl/certs/homelab-ai.pem
+		update-ca-certificates >/dev/null 2>&1 || true
 	fi
 	if [ -n "$(hosts_block)" ]; then
 		hosts_without_block >/etc/homelab-ai.hosts
