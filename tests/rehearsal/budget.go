@@ -67,6 +67,7 @@ func NewBudget(cfg *config.Config, declared []Declared) (*Budget, error) {
 		offered.GPU = *resource.NewQuantity(gpus, resource.DecimalSI)
 		b.Capacity.add(offered, 1)
 	}
+	b.Namespaces["kube-system"] = ownOfK3s
 	for _, each := range declared {
 		if err := b.count(each); err != nil {
 			return nil, err
@@ -74,6 +75,10 @@ func NewBudget(cfg *config.Config, declared []Declared) (*Budget, error) {
 	}
 	return b, nil
 }
+
+// ownOfK3s is what the pods request that K3s brings (its manifests coredns, metrics-server and local-storage):
+// CoreDNS and metrics-server 100m and 70Mi each, the local-path provisioner the namespace's default request.
+var ownOfK3s = Amounts{CPU: resource.MustParse("225m"), Memory: resource.MustParse("204Mi")}
 
 func (b *Budget) count(d Declared) error {
 	add := func(namespace string, a Amounts, times int64) {
@@ -123,6 +128,7 @@ var passing = map[string]bool{
 	"nginx-ingress.controller.initContainerResources": true,
 	"argo-cd.redisSecretInit":                         true,
 	"argo-cd.repoServer.copyutil":                     true,
+	"open-webui.copyAppData":                          true,
 }
 
 // everywhere are the charts' containers that run on every node.

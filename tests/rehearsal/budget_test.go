@@ -68,6 +68,7 @@ func TestBudgetCountsContainersReplicasAndNodes(t *testing.T) {
 		"cert-manager": {"50m", "160Mi", "0", "0"},
 		"ollama":       {"1", "4Gi", "1", "50Gi"},
 		"gitlab":       {"300m", "3Gi", "0", "0"},
+		"kube-system":  {"225m", "204Mi", "0", "0"}, // K3s's own
 	}
 	require.Len(t, budget.Namespaces, len(want))
 	for namespace, amounts := range want {
