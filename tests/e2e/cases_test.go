@@ -174,6 +174,7 @@ func (l *lab) cutConnection(t *testing.T) {
 func (l *lab) firstUp(t *testing.T, r *report) {
 	o := l.mustUp(t)
 	r.up = o
+	require.NotContains(t, o.output, "would violate PodSecurity")
 	l.requireHealthy(t)
 	require.Equal(t, 1, l.nodes[0].starts(), "K3s was started more than once")
 	resources, err := l.stack.state(t.Context(), false)
