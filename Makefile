@@ -39,8 +39,8 @@ test: bin/pulumi bin/gotestsum
 .PHONY: lint
 lint: bin/golangci-lint
 	@golangci-lint fmt --diff
-	@golangci-lint run $(PACKAGES)
-	@cd tools/recover && golangci-lint run --config $(CURDIR)/.golangci.yml ./...
+	@golangci-lint run --allow-parallel-runners $(PACKAGES)
+	@cd tools/recover && golangci-lint run --allow-parallel-runners --config $(CURDIR)/.golangci.yml ./...
 
 ## fmt: format all Go files
 .PHONY: fmt
