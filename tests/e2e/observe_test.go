@@ -70,11 +70,12 @@ func (l *lab) refusals(t *testing.T) (found, lower []string) {
 	require.NoError(t, err)
 	require.NotEmpty(t, events)
 	for _, event := range events {
-		if strings.Contains(event.text("message"), "exceeded quota") {
-			continue // while a drained pod ends, its successor waits; what stays refused is not rolled out
-		}
-		if reason := event.text("reason"); reason == "FailedCreate" || reason == "FailedScheduling" && strings.Contains(event.text("message"), "nsufficient") {
-			found = append(found, event.text("involvedObject", "kind")+" "+event.namespace()+"/"+event.text("involvedObject", "name")+": "+event.text("message"))
+		message := event.text("message")
+		// Conflicts are tried again, and while a drained pod ends its successor waits for the quota: what stays refused
+		// for such a reason is not rolled out.
+		refused := event.text("reason") == "FailedCreate" && strings.Contains(message, "is forbidden") && !strings.Contains(message, "exceeded quota")
+		if refused || event.text("reason") == "FailedScheduling" && strings.Contains(message, "nsufficient") {
+			found = append(found, event.text("involvedObject", "kind")+" "+event.namespace()+"/"+event.text("involvedObject", "name")+": "+message)
 		}
 	}
 	logs, err := filepath.Glob(filepath.Join(l.nodes[0].dir, "upper", "var", "lib", "rancher", "k3s", "server", "logs", "audit*.log"))
