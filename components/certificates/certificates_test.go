@@ -3,7 +3,6 @@ package certificates
 import (
 	"crypto/rand"
 	"encoding/base64"
-	"path/filepath"
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -16,13 +15,6 @@ import (
 	"github.com/homelab-ai/homelab-ai/components/tenant"
 	"github.com/homelab-ai/homelab-ai/config"
 )
-
-func stack(t *testing.T) *config.Config {
-	t.Helper()
-	cfg, err := config.ParseStackFile(filepath.Join("..", "..", "Pulumi.homelab.yaml"))
-	require.NoError(t, err)
-	return cfg
-}
 
 // encrypt switches a stack to Let's Encrypt.
 func encrypt(cfg *config.Config, provider string) *config.Config {
@@ -58,7 +50,7 @@ func issue(t *testing.T, cfg *config.Config) (graph *recording.Graph, key string
 
 func TestInternalIssuerSignsWithTheLabsCA(t *testing.T) {
 	t.Parallel()
-	graph, key := issue(t, stack(t))
+	graph, key := issue(t, recording.Stack(t, "homelab"))
 	for name, object := range map[string]string{
 		"certificates-issuer": Issuer, "certificates-issuer-internal": InternalIssuer,
 	} {
@@ -78,7 +70,7 @@ func TestInternalIssuerSignsWithTheLabsCA(t *testing.T) {
 
 func TestWildcardIsIssuedIntoTheIngressNamespaceAndWaitedFor(t *testing.T) {
 	t.Parallel()
-	cfg := stack(t)
+	cfg := recording.Stack(t, "homelab")
 	graph, _ := issue(t, cfg)
 	certificate := graph.Inputs(t, "certificates-wildcard")
 	assert.Equal(t, network.IngressNamespace, recording.At(t, certificate, "metadata", "namespace"))
@@ -91,7 +83,7 @@ func TestWildcardIsIssuedIntoTheIngressNamespaceAndWaitedFor(t *testing.T) {
 
 func TestBundleReachesEveryTenant(t *testing.T) {
 	t.Parallel()
-	graph, _ := issue(t, stack(t))
+	graph, _ := issue(t, recording.Stack(t, "homelab"))
 	spec := recording.At(t, graph.Inputs(t, "certificates-bundle"), "spec")
 	assert.Equal(t, []any{map[string]any{"inLine": "PEM"}, map[string]any{"useDefaultCAs": true}},
 		recording.At(t, spec, "sources"))
@@ -120,7 +112,7 @@ func TestLetsEncryptProvesTheDomainByDNS(t *testing.T) {
 			"tsigSecretSecretRef": token,
 		}},
 	} {
-		graph, _ := issue(t, encrypt(stack(t), provider))
+		graph, _ := issue(t, encrypt(recording.Stack(t, "homelab"), provider))
 		acme := recording.At(t, graph.Inputs(t, "certificates-issuer"), "spec", "acme")
 		assert.Equal(t, []any{map[string]any{"dns01": any(solver)}}, recording.At(t, acme, "solvers"), provider)
 		assert.Equal(t, acmeDirectory, recording.At(t, acme, "server"))
@@ -134,7 +126,7 @@ func TestLetsEncryptProvesTheDomainByDNS(t *testing.T) {
 
 func TestStagingEndpointAndUnknownProvider(t *testing.T) {
 	t.Parallel()
-	cfg := encrypt(stack(t), "cloudflare")
+	cfg := encrypt(recording.Stack(t, "homelab"), "cloudflare")
 	cfg.TLS.LetsEncrypt.Staging = true
 	spec, err := acmeSpec(cfg.TLS.LetsEncrypt)
 	require.NoError(t, err)
@@ -148,8 +140,8 @@ func TestStagingEndpointAndUnknownProvider(t *testing.T) {
 func TestOnlyLetsEncryptOpensTheInternet(t *testing.T) {
 	t.Parallel()
 	const token = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
-	internal, _ := issue(t, stack(t))
-	public, _ := issue(t, encrypt(stack(t), "rfc2136"))
+	internal, _ := issue(t, recording.Stack(t, "homelab"))
+	public, _ := issue(t, encrypt(recording.Stack(t, "homelab"), "rfc2136"))
 	assert.NotContains(t, internal.Names(token), "certificates-tenant-external")
 	assert.Contains(t, public.Names(token), "certificates-tenant-external")
 

@@ -3,7 +3,6 @@ package gitops
 import (
 	"encoding/base64"
 	"encoding/json"
-	"path/filepath"
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -16,13 +15,6 @@ import (
 	"github.com/homelab-ai/homelab-ai/components/tenant"
 	"github.com/homelab-ai/homelab-ai/config"
 )
-
-func stack(t *testing.T) *config.Config {
-	t.Helper()
-	cfg, err := config.ParseStackFile(filepath.Join("..", "..", "Pulumi.homelab.yaml"))
-	require.NoError(t, err)
-	return cfg
-}
 
 // deploy declares Argo CD on stand-ins for what it needs.
 func deploy(t *testing.T, cfg *config.Config) *recording.Graph {
@@ -51,7 +43,7 @@ func deploy(t *testing.T, cfg *config.Config) *recording.Graph {
 
 func TestAdminPasswordIsGeneratedOnce(t *testing.T) {
 	t.Parallel()
-	graph := deploy(t, stack(t))
+	graph := deploy(t, recording.Stack(t, "homelab"))
 	secret := graph.Inputs(t, "gitops-secret")
 	assert.Equal(t, "argocd-secret", recording.At(t, secret, "metadata", "name"))
 	assert.Equal(t, "argocd", recording.At(t, secret, "metadata", "labels", "app.kubernetes.io/part-of"))
@@ -60,14 +52,14 @@ func TestAdminPasswordIsGeneratedOnce(t *testing.T) {
 	hash, err := base64.StdEncoding.DecodeString(recording.At(t, secret, "data", "admin.password").(string))
 	require.NoError(t, err)
 	assert.Contains(t, graph.Generated(), string(hash))
-	again := deploy(t, stack(t)).Inputs(t, "gitops-secret")
+	again := deploy(t, recording.Stack(t, "homelab")).Inputs(t, "gitops-secret")
 	assert.Equal(t, recording.At(t, secret, "data", "admin.passwordMtime"),
 		recording.At(t, again, "data", "admin.passwordMtime"))
 }
 
 func TestValuesHoldNoSecretAndNothingThatIsDrawn(t *testing.T) {
 	t.Parallel()
-	graph := deploy(t, stack(t))
+	graph := deploy(t, recording.Stack(t, "homelab"))
 	values := recording.At(t, graph.Inputs(t, "gitops-argo-cd-release"), "values")
 	text, err := json.Marshal(values)
 	require.NoError(t, err)
@@ -84,13 +76,13 @@ func TestValuesHoldNoSecretAndNothingThatIsDrawn(t *testing.T) {
 
 func TestStatusNamesTheObjectThatIsUnhealthy(t *testing.T) {
 	t.Parallel()
-	assert.Equal(t, true, recording.At(t, deploy(t, stack(t)).Inputs(t, "gitops-argo-cd-release"),
+	assert.Equal(t, true, recording.At(t, deploy(t, recording.Stack(t, "homelab")).Inputs(t, "gitops-argo-cd-release"),
 		"values", "configs", "params", "controller.resource.health.persist"))
 }
 
 func TestArgoCDStandsOnWhatItNeeds(t *testing.T) {
 	t.Parallel()
-	graph := deploy(t, stack(t))
+	graph := deploy(t, recording.Stack(t, "homelab"))
 	for _, need := range []string{
 		"before", "gitops-secret", "gitops-tenant-argocd-redis-secret", "gitops-tenant-default-deny",
 	} {
@@ -103,7 +95,7 @@ func TestArgoCDStandsOnWhatItNeeds(t *testing.T) {
 
 func TestLabProjectAllowsOurOwnAlone(t *testing.T) {
 	t.Parallel()
-	spec := recording.At(t, deploy(t, stack(t)).Inputs(t, "gitops-project-lab"), "spec")
+	spec := recording.At(t, deploy(t, recording.Stack(t, "homelab")).Inputs(t, "gitops-project-lab"), "spec")
 	assert.Equal(t, []any{
 		map[string]any{"server": inCluster, "namespace": "ollama"},
 		map[string]any{"server": inCluster, "namespace": "open-webui"},
@@ -118,7 +110,7 @@ func TestLabProjectAllowsOurOwnAlone(t *testing.T) {
 
 func TestMirrorIsTheOnlySource(t *testing.T) {
 	t.Parallel()
-	cfg := stack(t)
+	cfg := recording.Stack(t, "homelab")
 	cfg.ChartMirror = "oci://192.168.1.5:5000/charts"
 	graph := deploy(t, cfg)
 	assert.Equal(t, []any{"192.168.1.5:5000/charts"},
@@ -134,7 +126,7 @@ func TestMirrorIsTheOnlySource(t *testing.T) {
 
 func TestMirrorRange(t *testing.T) {
 	t.Parallel()
-	cfg := stack(t)
+	cfg := recording.Stack(t, "homelab")
 	for mirror, want := range map[string]struct {
 		ranges []string
 		port   int
@@ -154,7 +146,7 @@ func TestMirrorRange(t *testing.T) {
 
 func TestUserProjectStaysInItsNamespace(t *testing.T) {
 	t.Parallel()
-	cfg := stack(t)
+	cfg := recording.Stack(t, "homelab")
 	cfg.GitOps.Repositories = []string{"https://git.example.org/b", "https://git.example.org/a"}
 	graph := deploy(t, cfg)
 	spec := recording.At(t, graph.Inputs(t, "gitops-project-user"), "spec")

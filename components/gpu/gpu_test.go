@@ -1,7 +1,6 @@
 package gpu
 
 import (
-	"path/filepath"
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -14,13 +13,6 @@ import (
 	"github.com/homelab-ai/homelab-ai/components/tenant"
 	"github.com/homelab-ai/homelab-ai/config"
 )
-
-func stack(t *testing.T, name string) *config.Config {
-	t.Helper()
-	cfg, err := config.ParseStackFile(filepath.Join("..", "..", "Pulumi."+name+".yaml"))
-	require.NoError(t, err)
-	return cfg
-}
 
 // declare registers the component with releases instead of Applications.
 func declare(t *testing.T, cfg *config.Config) (*recording.Graph, *GPU) {
@@ -41,7 +33,7 @@ func declare(t *testing.T, cfg *config.Config) (*recording.Graph, *GPU) {
 
 func TestAStackWithoutCardsHasNoneOfIt(t *testing.T) {
 	t.Parallel()
-	graph, gpu := declare(t, stack(t, "staging"))
+	graph, gpu := declare(t, recording.Stack(t, "staging"))
 	assert.Nil(t, gpu.Deployed)
 	assert.Equal(t, []string{"cluster", "gpu"}, graph.Names(""))
 }
@@ -56,7 +48,7 @@ func TestSharingReachesThePlugin(t *testing.T) {
 	for sharing, want := range tests {
 		t.Run(sharing, func(t *testing.T) {
 			t.Parallel()
-			cfg := stack(t, "homelab")
+			cfg := recording.Stack(t, "homelab")
 			cfg.Cluster.NVIDIA.Sharing = sharing
 			graph, gpu := declare(t, cfg)
 			require.NotNil(t, gpu.Deployed)

@@ -2,7 +2,6 @@ package llm
 
 import (
 	"encoding/json"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -29,8 +28,7 @@ const (
 // stack is a stack whose charts are releases, so that their values can be read.
 func stack(t *testing.T) *config.Config {
 	t.Helper()
-	cfg, err := config.ParseStackFile(filepath.Join("..", "..", "Pulumi.homelab.yaml"))
-	require.NoError(t, err)
+	cfg := recording.Stack(t, "homelab")
 	off := false
 	cfg.GitOps.Enabled = &off
 	cfg.Services.Ollama.Models = []config.Model{{Name: "llama3.2:1b"}, {Name: "qwen3:8b"}}

@@ -2,7 +2,6 @@ package network
 
 import (
 	"fmt"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,13 +15,6 @@ import (
 	"github.com/homelab-ai/homelab-ai/components/tenant"
 	"github.com/homelab-ai/homelab-ai/config"
 )
-
-func stack(t *testing.T) *config.Config {
-	t.Helper()
-	cfg, err := config.ParseStackFile(filepath.Join("..", "..", "Pulumi.homelab.yaml"))
-	require.NoError(t, err)
-	return cfg
-}
 
 // entrance declares all of the package.
 func entrance(t *testing.T, cfg *config.Config) *recording.Graph {
@@ -62,7 +54,7 @@ func entrance(t *testing.T, cfg *config.Config) *recording.Graph {
 
 func TestAnnotationsAreTheControllersOwn(t *testing.T) {
 	t.Parallel()
-	graph := entrance(t, stack(t))
+	graph := entrance(t, recording.Stack(t, "homelab"))
 	annotations := recording.At(t, graph.Inputs(t, "chat"), "metadata", "annotations").(map[string]any)
 	require.Len(t, annotations, 7)
 	for key, value := range annotations {
@@ -85,7 +77,7 @@ func TestPlainIngressHasNoMoreThanTheRedirect(t *testing.T) {
 
 func TestIngressServesTheWildcardCertificate(t *testing.T) {
 	t.Parallel()
-	spec := recording.At(t, entrance(t, stack(t)).Inputs(t, "chat"), "spec").(map[string]any)
+	spec := recording.At(t, entrance(t, recording.Stack(t, "homelab")).Inputs(t, "chat"), "spec").(map[string]any)
 	assert.Equal(t, IngressClass, spec["ingressClassName"])
 	// Without a secret name the controller serves its wildcard certificate.
 	assert.Equal(t, []any{map[string]any{"hosts": []any{"chat.lab.home.arpa"}}}, spec["tls"])
@@ -111,7 +103,7 @@ func TestIncompleteIngressIsRefused(t *testing.T) {
 
 func TestControllerStartsAfterItsCertificateAndAddress(t *testing.T) {
 	t.Parallel()
-	graph := entrance(t, stack(t))
+	graph := entrance(t, recording.Stack(t, "homelab"))
 	assert.True(t, graph.DependsOn(t, "ingress-nginx-release", "load-balancer-advertisement"))
 	assert.True(t, graph.DependsOn(t, "ingress-nginx-release", "ingress-tenant-default-deny"))
 	assert.True(t, graph.DependsOn(t, "load-balancer-advertisement", "load-balancer-pool"))
@@ -127,7 +119,7 @@ func TestControllerStartsAfterItsCertificateAndAddress(t *testing.T) {
 
 func TestAddressPoolIsTheConfiguredRange(t *testing.T) {
 	t.Parallel()
-	cfg := stack(t)
+	cfg := recording.Stack(t, "homelab")
 	cfg.Network.Interfaces = []string{"eth0"}
 	graph := entrance(t, cfg)
 	assert.Equal(t, []any{cfg.Network.LoadBalancerRange},
@@ -144,7 +136,7 @@ func TestSharedAddressNeedsClusterPolicy(t *testing.T) {
 		{"192.168.1.200", "Cluster"},
 		{"192.168.1.201", "Local"},
 	} {
-		cfg := stack(t)
+		cfg := recording.Stack(t, "homelab")
 		cfg.Network.IngressAddress, cfg.Network.GitLabSSHAddress = "192.168.1.200", c.ssh
 		service := recording.At(t, entrance(t, cfg).Inputs(t, "ingress-nginx-release"), "values", "controller", "service")
 		assert.Equal(t, c.policy, recording.At(t, service, "externalTrafficPolicy"))
@@ -156,7 +148,7 @@ func TestSharedAddressNeedsClusterPolicy(t *testing.T) {
 
 func TestAllowListHasNoWayAround(t *testing.T) {
 	t.Parallel()
-	cfg := stack(t)
+	cfg := recording.Stack(t, "homelab")
 	cfg.Network.AllowedSources = []string{"192.168.1.0/25", cfg.Cluster.PodCIDR}
 	service := recording.At(t, entrance(t, cfg).Inputs(t, "ingress-nginx-release"), "values", "controller", "service")
 	ranges := recording.At(t, service, "loadBalancerSourceRanges").([]any)
@@ -167,7 +159,7 @@ func TestAllowListHasNoWayAround(t *testing.T) {
 
 func TestReplicasAreSpread(t *testing.T) {
 	t.Parallel()
-	cfg := stack(t)
+	cfg := recording.Stack(t, "homelab")
 	one := controllerValues(cfg)["controller"].(chart.Values)
 	assert.Equal(t, 1, one["replicaCount"])
 	assert.NotContains(t, one, "podDisruptionBudget")
@@ -180,7 +172,7 @@ func TestReplicasAreSpread(t *testing.T) {
 
 func TestNamesResolveToTheIngress(t *testing.T) {
 	t.Parallel()
-	cfg := stack(t)
+	cfg := recording.Stack(t, "homelab")
 	graph := entrance(t, cfg)
 	names := graph.Inputs(t, "names")
 	assert.Equal(t, "coredns-custom", recording.At(t, names, "metadata", "name"))
@@ -194,7 +186,7 @@ func TestNamesResolveToTheIngress(t *testing.T) {
 
 func TestNamesOfNodesAreTheirOwn(t *testing.T) {
 	t.Parallel()
-	cfg := stack(t)
+	cfg := recording.Stack(t, "homelab")
 	cfg.Cluster.Nodes[0].Host, cfg.Cluster.Nodes[0].Address = "node."+cfg.Domain, "192.168.1.20"
 	cfg.Cluster.Endpoint = "api." + cfg.Domain
 	cfg.Network.DNSServers = []string{"192.168.1.1", "9.9.9.9"}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +15,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
+
+	"github.com/homelab-ai/homelab-ai/config"
 )
 
 // Graph is what a program registered.
@@ -42,6 +45,14 @@ func (g *Graph) Run(program func(ctx *pulumi.Context) error) error {
 	return pulumi.RunErr(program, pulumi.WithMocks("homelab-ai", "staging", g), func(info *pulumi.RunInfo) {
 		info.DryRun = g.Preview
 	})
+}
+
+// Stack is the config of a committed stack: homelab or staging. Tests change it as they like.
+func Stack(t *testing.T, name string) *config.Config {
+	t.Helper()
+	cfg, err := config.ParseStackFile(filepath.Join("..", "..", "Pulumi."+name+".yaml"))
+	require.NoError(t, err)
+	return cfg
 }
 
 // Provider is a Kubernetes provider for components that are tested without a cluster.
